@@ -1,0 +1,188 @@
+"""Every error posegen raises on purpose.
+
+PosegenError
+├── InputError                 what was asked for cannot be done as asked (exit code 2)
+│   ├── ParameterError         a parameter's name, type or value is wrong
+│   ├── UnknownNameError       a name (pose, category, backend, format ...) nobody knows
+│   ├── PoseDataError          a pose library file is malformed or describes an impossible body
+│   ├── KeypointsFormatError   an OpenPose JSON document is malformed
+│   ├── RunConflictError       the run id belongs to another spec
+│   └── RunNotFoundError       no such run
+├── StorageError               bytes could not be written or read (exit code 1)
+│   └── StorageFullError       the disk is full
+├── JournalError               the journal could not be written or read (exit code 1)
+├── BackendError               an image could not be made; carries `code` and `backend`
+│   ├── BackendUnavailableError  the backend lacks a package, a key or its server
+│   └── ImageFailedError       the backend gave up on this image for good
+└── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
+
+Every error keeps its facts as attributes and survives pickling.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+
+class PosegenError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by state, so that subclasses may take any arguments."""
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+
+def _rebuild(
+    cls: type[PosegenError], args: tuple[object, ...], state: dict[str, object]
+) -> PosegenError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class InputError(PosegenError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class ParameterError(InputError):
+    """A parameter's name, type or value is wrong.
+
+    Parameters
+    ----------
+    parameter : str
+        The name as the user wrote it.
+    problem : str
+        One sentence: the value found and what is allowed.
+    """
+
+    def __init__(self, parameter: str, problem: str) -> None:
+        super().__init__(f"{parameter}: {problem}" if parameter else problem)
+        self.parameter = parameter
+        self.problem = problem
+
+
+class UnknownNameError(InputError):
+    """A name nobody knows; names the nearest right ones."""
+
+    def __init__(self, kind: str, name: object, allowed: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.allowed = sorted(allowed)
+        self.nearest = nearest_names(str(name), self.allowed)
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        sentence = f"unknown {self.kind} {self.name!r}"
+        if self.nearest:
+            sentence += f"; did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+        if len(self.allowed) <= 40:
+            sentence += f" Allowed: {', '.join(self.allowed) or 'none'}."
+        else:
+            sentence += f" There are {len(self.allowed)}; the first are {', '.join(self.allowed[:8])}."
+        return sentence
+
+
+class PoseDataError(InputError):
+    """A pose library file is malformed or describes an impossible body."""
+
+
+class KeypointsFormatError(InputError):
+    """An OpenPose JSON document is malformed."""
+
+
+class RunConflictError(InputError):
+    """The run id belongs to a run with another spec.
+
+    Parameters
+    ----------
+    run_id : str
+    differences : sequence of str
+        One line per parameter that differs.
+    """
+
+    def __init__(self, run_id: str, differences: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.differences = list(differences)
+        super().__init__(
+            f"run {run_id!r} exists with other parameters ({'; '.join(self.differences)}); "
+            "choose another run_id, or repeat that run's own parameters to resume it"
+        )
+
+
+class RunNotFoundError(InputError):
+    """No run of that id."""
+
+    def __init__(self, run_id: str, known: Iterable[str]) -> None:
+        self.run_id = run_id
+        self.nearest = nearest_names(run_id, list(known))
+        hint = f"; the nearest are {', '.join(self.nearest)}" if self.nearest else ""
+        super().__init__(f"no run {run_id!r}{hint}; `posegen runs` lists them")
+
+
+class StorageError(PosegenError):
+    """Bytes could not be written or read."""
+
+
+class StorageFullError(StorageError):
+    """The disk is full."""
+
+
+class JournalError(PosegenError):
+    """The journal could not be written or read."""
+
+
+class BackendError(PosegenError):
+    """An image could not be made.
+
+    Parameters
+    ----------
+    message : str
+        One sentence for the user, never with a secret in it.
+    backend : str
+    code : str
+        Stable upper-case code, journalled with the failure.
+    """
+
+    def __init__(self, message: str, *, backend: str = "", code: str = "BACKEND_ERROR") -> None:
+        super().__init__(message)
+        self.backend = backend
+        self.code = code
+
+
+class BackendUnavailableError(BackendError):
+    """The backend lacks a package, a key or its server."""
+
+    exit_code = 2
+
+
+class ImageFailedError(BackendError):
+    """The backend gave up on this image for good."""
+
+
+class RunInterruptedError(PosegenError):
+    """The run was stopped and can be resumed."""
+
+    exit_code = 5
+
+    def __init__(self, run_id: str, done: int, planned: int) -> None:
+        super().__init__(
+            f"run {run_id} was interrupted after {done} of {planned} images; "
+            "the same command with the same run_id goes on"
+        )
+        self.run_id = run_id
+        self.done = done
+        self.planned = planned
+
+
+def nearest_names(name: str, allowed: Sequence[str], count: int = 3) -> list[str]:
+    """Return up to `count` allowed names that look like `name`, best first."""
+    by_lower = {candidate.lower(): candidate for candidate in allowed}
+    matches = difflib.get_close_matches(name.lower(), list(by_lower), n=count, cutoff=0.6)
+    return [by_lower[match] for match in matches]
