@@ -5,7 +5,7 @@ They hold plain values only, so that they can be journalled as JSON and sent to 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -73,3 +73,96 @@ class Avatar(msgspec.Struct, frozen=True, omit_defaults=True):
     shoes: str | None = None
     shoes_color: str | None = None
     extra: str | None = None
+
+
+class ImageTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One image to make. `task_id` is a hash of everything else that decides the picture.
+
+    Attributes
+    ----------
+    task_id : str
+        32 hexadecimal digits.
+    index : int
+        Place in the plan, from 0; does not decide the picture.
+    pose_id : str or None
+        Library id, for people; None for an image from text alone. Does not decide the picture.
+    pose : dict or None
+        The pose's content (angles, hands, support), which does.
+    prompt : str
+        What the backend is sent: the user's words, pose description and avatar.
+    user_prompt : str
+        The user's words alone.
+    conditioning : {"none", "prompt", "control"}
+        How the pose is asked for.
+    control_map_sha256 : str or None
+        Hash of the control map's PNG, for conditioning "control".
+    renderer_version : str or None
+        Version of the embedded renderer, for backend "figure".
+    options : dict
+        The backend's own options.
+    """
+
+    task_id: str
+    index: int
+    backend: str
+    user_prompt: str
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    conditioning: Conditioning
+    pose_id: str | None = None
+    pose: dict[str, Any] | None = None
+    view: View = View()
+    negative_prompt: str = ""
+    avatar: Avatar = Avatar()
+    model: str | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    controlnet_conditioning_scale: float | None = None
+    control_guidance_end: float | None = None
+    control_map_sha256: str | None = None
+    renderer_version: str | None = None
+    candidate: int = 0
+    options: dict[str, Any] = {}
+
+
+class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One image made.
+
+    Attributes
+    ----------
+    key, thumbnail_key : str
+        Storage keys.
+    sha256 : str
+        Of the stored image's bytes, hexadecimal.
+    size_bytes, thumbnail_bytes : int
+    duration_ms : float
+        From the start of generation to the image being durable.
+    stage_ms : dict
+        Milliseconds by stage: "generate", "encode", "thumbnail", "store".
+    conditioning : {"none", "prompt", "control"}
+        What the image really had, which may be less than was asked for.
+    synthetic : bool
+        True for the embedded renderer: says nothing about a generative model.
+    notes : tuple of str
+        What the user should know: a fallback taken, a parameter without effect.
+    """
+
+    task_id: str
+    key: str
+    thumbnail_key: str
+    sha256: str
+    size_bytes: int
+    thumbnail_bytes: int
+    width: int
+    height: int
+    duration_ms: float
+    conditioning: Conditioning
+    stage_ms: dict[str, float] = {}
+    model: str | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    cost_usd: float | None = None
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
