@@ -11,6 +11,7 @@ PosegenError
 ├── StorageError               bytes could not be written or read (exit code 1)
 │   └── StorageFullError       the disk is full
 ├── JournalError               the journal could not be written or read (exit code 1)
+├── ImageDataError             bytes that should be a picture are not one, or not a safe one (exit code 1)
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key or its server
 │   └── ImageFailedError       the backend gave up on this image for good
@@ -36,9 +37,7 @@ class PosegenError(Exception):
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
 
-def _rebuild(
-    cls: type[PosegenError], args: tuple[object, ...], state: dict[str, object]
-) -> PosegenError:
+def _rebuild(cls: type[PosegenError], args: tuple[object, ...], state: dict[str, object]) -> PosegenError:
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -136,6 +135,10 @@ class StorageFullError(StorageError):
 
 class JournalError(PosegenError):
     """The journal could not be written or read."""
+
+
+class ImageDataError(PosegenError):
+    """Bytes that should be a picture are not one, or not one that is safe to decode."""
 
 
 class BackendError(PosegenError):

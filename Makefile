@@ -1,0 +1,82 @@
+# `make demo` and `make test` do all their set-up themselves; everything is installed into VENV and nowhere else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := UV_NO_PROGRESS=1 $(BIN)/uv
+# Only the named steps need the network: an editable install must find its builder in the environment.
+EDITABLE := --quiet --offline --no-deps --no-build-isolation -e .
+LOCKS := requirements.lock requirements-dev.lock
+COMPILE = $(UV) pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
+
+# Extra arguments: `make test ARGS="-k skeletons"`, `make demo ARGS="--help"`.
+ARGS ?=
+# `make lock UPGRADE=--upgrade` takes the newest releases that the ranges allow.
+UPGRADE ?=
+
+# One thread per process: the tests run in two of them, and pools of their own would fight.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help install install-dev demo lab test check format lock clean bench
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.installed  ## Install posegen and what it needs into .venv
+
+install-dev: $(VENV)/.installed-dev  ## The same with what tests and checks need
+
+demo: $(VENV)/.installed  ## Run the main job offline: a small varied batch
+	@$(BIN)/posegen demo $(ARGS)
+
+lab: $(VENV)/.installed  ## Open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --notebook-dir=. $(ARGS) notebooks
+
+test: $(VENV)/.installed-dev  ## Run every test, with coverage
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.installed-dev  ## Run the static checks
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet --diff .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.installed-dev  ## Format, and mend what can be mended by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev  ## Run the benchmarks
+	@for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
+
+lock: $(BIN)/uv  ## Resolve the locked dependencies anew, from the ranges in pyproject.toml
+	@$(COMPILE) pyproject.toml --group build -o requirements.lock
+	@$(COMPILE) pyproject.toml --group build --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --group bootstrap -o requirements-bootstrap.lock
+
+clean:  ## Remove the environment and what tools left, but not what runs wrote
+	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* coverage.xml
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find posegen tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/uv: requirements-bootstrap.lock
+	@echo "Making $(VENV)"
+	@tools/make_venv.sh $(VENV)
+	@touch $@
+
+# A development environment stays one: its lock holds the same pins and more.
+$(VENV)/.installed: $(BIN)/uv $(LOCKS) pyproject.toml
+	@lock=requirements.lock; [ ! -e $(VENV)/.installed-dev ] || lock=requirements-dev.lock; \
+	echo "Installing $$lock"; $(UV) pip sync --quiet --require-hashes $$lock
+	@$(UV) pip install $(EDITABLE)
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/uv $(LOCKS) pyproject.toml
+	@echo "Installing requirements-dev.lock"
+	@$(UV) pip sync --quiet --require-hashes requirements-dev.lock
+	@$(UV) pip install $(EDITABLE)
+	@touch $@ $(VENV)/.installed
