@@ -1,0 +1,34 @@
+"""Pictures as bytes and back: encode, decode untrusted bytes, thumbnail, metadata, contact sheet.
+
+Arrays are (H, W, 3) uint8, sRGB, top row first.
+"""
+
+from posegen.images.codec import decode, encode_png, thumbnail_jpeg
+from posegen.images.contact_sheet import SheetItem, contact_sheet, contact_sheets
+from posegen.images.metadata import (
+    ImageMetadata,
+    Recipe,
+    SourceKind,
+    a1111_parameters,
+    digital_source_type_xmp,
+    png_text,
+    read_metadata,
+    recipe_json,
+)
+
+__all__ = [
+    "ImageMetadata",
+    "Recipe",
+    "SheetItem",
+    "SourceKind",
+    "a1111_parameters",
+    "contact_sheet",
+    "contact_sheets",
+    "decode",
+    "digital_source_type_xmp",
+    "encode_png",
+    "png_text",
+    "read_metadata",
+    "recipe_json",
+    "thumbnail_jpeg",
+]

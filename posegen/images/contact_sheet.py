@@ -1,0 +1,262 @@
+"""A grid of many pictures with captions, to look a batch over at a glance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.uint8]
+ControlMaps = Literal["beside", "inset", "none"]
+
+PER_PAGE = 100
+"""Most pictures on one sheet of `contact_sheets`."""
+
+_PAGE, _TILE, _INK, _FAINT = "#ffffff", "#eef0f2", "#23262a", "#6b7178"
+_FAILED_TILE, _FAILED_INK = "#f6ecea", "#9a3b30"
+_GAP_SHARE = 0.07
+_SHEET_ASPECT = 1.45
+_MIN_TILE, _MAX_TILE = 96, 320
+_SHEET_WIDTH = 2200  # tiles shrink from _MAX_TILE so that sheets stay about this wide
+_INSET_SHARE = 0.34
+
+
+@dataclass(frozen=True)
+class SheetItem:
+    """One picture of a sheet.
+
+    Attributes
+    ----------
+    pixels : uint8 array of shape (H, W, 3), a function that loads one, or None
+        None where no picture was made.
+    caption : str
+        First line under the picture: the pose's name.
+    detail : str
+        Second line, fainter: view and seed.
+    control_map : uint8 array of shape (H, W, 3), a function that loads one, or None
+    failure : str
+        Code of a failed task, shown on a plain tile when `pixels` is None.
+    """
+
+    pixels: Pixels | Callable[[], Pixels] | None
+    caption: str = ""
+    detail: str = ""
+    control_map: Pixels | Callable[[], Pixels] | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    columns: int
+    rows: int
+    tile: tuple[int, int]
+    doubled: bool  # a control map beside each picture
+    gap: int
+    font: int
+    header: int
+
+    @property
+    def caption(self) -> int:
+        return round(self.font * 2.9)
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        return self.tile[0] * (2 if self.doubled else 1), self.tile[1] + self.caption
+
+    @property
+    def sheet(self) -> tuple[int, int]:
+        width = self.columns * (self.cell[0] + self.gap) + self.gap
+        return width, self.header + self.rows * (self.cell[1] + self.gap) + self.gap
+
+    def corner(self, place: int) -> tuple[int, int]:
+        row, column = divmod(place, self.columns)
+        left = self.gap + column * (self.cell[0] + self.gap)
+        return left, self.header + self.gap + row * (self.cell[1] + self.gap)
+
+
+def contact_sheet(
+    items: Sequence[SheetItem],
+    *,
+    title: str = "",
+    subtitle: str = "",
+    columns: int | None = None,
+    tile_px: int | None = None,
+    control_maps: ControlMaps = "beside",
+) -> Pixels:
+    """Return one sheet of all items; tiles shrink as items grow many.
+
+    Pictures are fitted whole into their tiles, never cropped or distorted. Loaders are called one at a time,
+    so that only one full picture is in memory.
+
+    Parameters
+    ----------
+    items : sequence of SheetItem
+        May be empty: the sheet then says so.
+    title, subtitle : str
+        Lines at the top.
+    columns : int, optional
+        Tiles in a row; by default a sheet somewhat wider than high.
+    tile_px : int, optional
+        Longer side of a tile; by default 320 for few items down to 96 for hundreds.
+    control_maps : {"beside", "inset", "none"}
+        Where an item's control map goes.
+
+    Returns
+    -------
+    uint8 array, shape (H, W, 3)
+    """
+    layout = _layout(items, columns, tile_px, control_maps, headed=bool(title or subtitle))
+    sheet = Image.new("RGB", layout.sheet, _PAGE)
+    draw = ImageDraw.Draw(sheet)
+    _draw_header(draw, layout, title, subtitle)
+    if not items:
+        draw.text((layout.gap, layout.header + layout.gap), "no pictures", _FAINT, _font(layout.font))
+    for place, item in enumerate(items):
+        corner = layout.corner(place)
+        _draw_tiles(sheet, layout, item, corner, control_maps)
+        _draw_caption(draw, layout, item, corner)
+    return np.array(sheet)
+
+
+def contact_sheets(
+    items: Sequence[SheetItem],
+    *,
+    title: str = "",
+    subtitle: str = "",
+    per_page: int = PER_PAGE,
+    control_maps: ControlMaps = "beside",
+) -> Iterator[Pixels]:
+    """Yield sheets of up to `per_page` items each, as `contact_sheet`; one sheet if there are none."""
+    if per_page < 1:
+        raise ValueError(f"per_page must be at least 1, not {per_page}")
+    pages = max(1, math.ceil(len(items) / per_page))
+    for page in range(pages):
+        part = items[page * per_page : (page + 1) * per_page]
+        numbered = f"{title} - page {page + 1} of {pages}".removeprefix(" - ") if pages > 1 else title
+        yield contact_sheet(part, title=numbered, subtitle=subtitle, control_maps=control_maps)
+
+
+def _layout(
+    items: Sequence[SheetItem],
+    columns: int | None,
+    tile_px: int | None,
+    control_maps: ControlMaps,
+    *,
+    headed: bool,
+) -> _Layout:
+    doubled = control_maps == "beside" and any(item.control_map is not None for item in items)
+    aspect = _tile_aspect(items)
+    cell_aspect = aspect * (2 if doubled else 1) / 1.15  # captions make cells higher
+    count = max(1, len(items))
+    wanted = columns or round(math.sqrt(count * _SHEET_ASPECT / cell_aspect))
+    columns = max(1, min(count, wanted))
+    longer = tile_px or _tile_side(columns, cell_aspect)
+    tile = (longer, round(longer / aspect)) if aspect >= 1 else (round(longer * aspect), longer)
+    font = max(9, min(20, round(min(tile) * 0.066)))
+    return _Layout(
+        columns=columns,
+        rows=math.ceil(count / columns),
+        tile=(max(8, tile[0]), max(8, tile[1])),
+        doubled=doubled,
+        gap=max(6, round(longer * _GAP_SHARE)),
+        font=font,
+        header=round(font * 4.6) if headed else 0,
+    )
+
+
+def _tile_side(columns: int, cell_aspect: float) -> int:
+    fitting = _SHEET_WIDTH / columns / max(1.0, cell_aspect)
+    return round(min(_MAX_TILE, max(_MIN_TILE, fitting)))
+
+
+def _tile_aspect(items: Sequence[SheetItem]) -> float:
+    """Return width over height of the first picture, so that batches of one size need no borders."""
+    for item in items:
+        if item.pixels is not None:
+            height, width = _loaded(item.pixels).shape[:2]
+            return float(min(2.0, max(0.5, width / height)))
+    return 1.0
+
+
+def _loaded(pixels: Pixels | Callable[[], Pixels]) -> Pixels:
+    return pixels() if callable(pixels) else pixels
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, title: str, subtitle: str) -> None:
+    width = layout.sheet[0] - 2 * layout.gap
+    large, small = _font(round(layout.font * 1.7)), _font(layout.font)
+    if title:
+        draw.text((layout.gap, layout.gap), _shortened(title, large, width), _INK, large)
+    if subtitle:
+        top = layout.gap + (round(layout.font * 2.3) if title else 0)
+        draw.text((layout.gap, top), _shortened(subtitle, small, width), _FAINT, small)
+
+
+def _draw_tiles(
+    sheet: Image.Image, layout: _Layout, item: SheetItem, corner: tuple[int, int], control_maps: ControlMaps
+) -> None:
+    width, height = layout.tile
+    box = (*corner, corner[0] + width, corner[1] + height)
+    draw = ImageDraw.Draw(sheet)
+    if item.pixels is None:
+        draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), _FAILED_TILE)
+        font = _font(layout.font)
+        label = _shortened(item.failure or "not made", font, width - 8)
+        draw.text((corner[0] + width / 2, corner[1] + height / 2), label, _FAILED_INK, font, anchor="mm")
+    else:
+        _paste_whole(sheet, _loaded(item.pixels), box, _TILE)
+    if item.control_map is None or control_maps == "none":
+        return
+    if control_maps == "beside":
+        _paste_whole(sheet, _loaded(item.control_map), (box[2], box[1], box[2] + width, box[3]), "#000000")
+    else:
+        corner = (box[2] - round(width * _INSET_SHARE), box[3] - round(height * _INSET_SHARE))
+        _paste_whole(sheet, _loaded(item.control_map), (*corner, box[2], box[3]), "#000000")
+
+
+def _paste_whole(sheet: Image.Image, pixels: Pixels, box: tuple[int, int, int, int], ground: str) -> None:
+    """Fit the whole picture into the box, centred on `ground`."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = min(width / pixels.shape[1], height / pixels.shape[0])
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    small = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if size != (width, height):
+        ImageDraw.Draw(sheet).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), ground)
+    sheet.paste(small, (box[0] + (width - size[0]) // 2, box[1] + (height - size[1]) // 2))
+
+
+def _draw_caption(
+    draw: ImageDraw.ImageDraw, layout: _Layout, item: SheetItem, corner: tuple[int, int]
+) -> None:
+    left, top = corner[0], corner[1] + layout.tile[1] + round(layout.font * 0.35)
+    for text, ink, size in (
+        (item.caption, _INK, layout.font),
+        (item.detail, _FAINT, max(8, layout.font - 2)),
+    ):
+        font = _font(size)
+        draw.text((left, top), _shortened(text, font, layout.cell[0]), ink, font)
+        top += round(layout.font * 1.2)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)  # bundled with Pillow: no system font needed
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """Return one line of text that is at most `width` pixels wide."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if font.getlength(text[:middle] + "...") <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + "..."
