@@ -1,0 +1,1 @@
+"""Poses: the library, the kinematics from joint angles to the body, the camera and the keypoints."""

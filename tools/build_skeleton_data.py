@@ -1,0 +1,111 @@
+"""Derive `posegen/poses/data/skeleton.npz` from the body mesh.
+
+    python tools/build_skeleton_data.py posegen/figure/data/body_mesh.npz posegen/poses/data/skeleton.npz
+
+The result holds what the kinematics need of the mesh, and nothing of its surface but some 500 samples.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+DIRECTIONS = {"head": 40, "foot": 60, "upperleg01": 32, "upperleg02": 16, "spine": 16, "finger": 4, "toe": 5}
+"""Extremes taken per bone, by the start of its name; more where a body rests on the floor or a seat."""
+DIRECTIONS_ELSEWHERE = 10
+MOUTH_AND_EYES_MAX = 1000
+"""Connected parts with fewer vertices are the tongue and eyeballs: inside the body."""
+
+
+def dense_weights(mesh: dict[str, NDArray[np.generic]]) -> FloatArray:
+    """Return skin weights as (vertices, bones)."""
+    index, weight = mesh["bi"].astype(np.int64), mesh["bw"].astype(np.float64)
+    weights = np.zeros((len(index), len(mesh["par"])))
+    np.add.at(weights, (np.arange(len(index))[:, None], index), weight)
+    return weights
+
+
+def sphere(count: int) -> FloatArray:
+    """Return `count` unit vectors spread over the sphere (Fibonacci lattice)."""
+    i = np.arange(count) + 0.5
+    polar, turn = np.arccos(1 - 2 * i / count), np.pi * (1 + 5**0.5) * i
+    return np.stack([np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], axis=1)
+
+
+def outer_surface(faces: IntArray, vertices: int) -> NDArray[np.bool_]:
+    """Return which vertices belong to the large connected part of the surface: the skin."""
+    label = np.arange(vertices)
+    while True:
+        lowest = label[faces].min(axis=1)
+        new = label.copy()
+        np.minimum.at(new, faces, lowest[:, None])
+        new = new[new]
+        if (new == label).all():
+            return np.bincount(label, minlength=vertices)[label] > MOUTH_AND_EYES_MAX
+        label = new
+
+
+def sample_vertices(mesh: dict[str, NDArray[np.generic]], weights: FloatArray) -> IntArray:
+    """Return vertices that reach furthest, per bone and direction, the same on both sides."""
+    rest = mesh["v_f"].astype(np.float64)
+    names = [str(name) for name in mesh["lab"]]
+    strongest = weights.argmax(axis=1)
+    skin = outer_surface(mesh["f"].astype(np.int64), len(rest))
+    chosen: set[int] = set()
+    for bone, name in enumerate(names):
+        own = np.flatnonzero((strongest == bone) & skin)
+        if not len(own) or name.endswith(".R"):
+            continue
+        count = next((n for prefix, n in DIRECTIONS.items() if name.startswith(prefix)), DIRECTIONS_ELSEWHERE)
+        if name[-4:-2] == "-2":  # the tip of the finger or toe reaches further than its middle
+            continue
+        chosen.update(int(v) for v in own[(rest[own] @ sphere(count).T).argmax(axis=0)])
+    left = np.array(sorted(chosen))
+    mirror = [int(np.square(rest - rest[v] * [-1, 1, 1]).sum(axis=1).argmin()) for v in left]
+    return np.unique(np.concatenate([left, mirror]))
+
+
+def collapse(points: FloatArray, rest: FloatArray, heads: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return c[k, b] = sum_v points[k, v] weights[v, b] (rest[v] - heads[b])."""
+    moment = np.einsum("kv,vb,vc->kbc", points, weights, rest, optimize=True)
+    return np.asarray(moment - (points @ weights)[:, :, None] * heads)
+
+
+def build(mesh: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of `skeleton.npz`."""
+    weights = dense_weights(mesh)
+    regressor = mesh["kw"].astype(np.float64)
+    samples = sample_vertices(mesh, weights)
+    out: dict[str, NDArray[np.generic]] = {
+        "bone_names": mesh["lab"],
+        "parents": mesh["par"],
+        "keypoint_names": mesh["klab"],
+        "keypoint_weights": regressor @ weights,
+        "sample_vertices": samples,
+        "sample_weights": weights[samples].astype(np.float32),
+    }
+    for body, key in (("female", "f"), ("male", "m")):
+        rest, heads = mesh[f"v_{key}"].astype(np.float64), mesh[f"h_{key}"].astype(np.float64)
+        out[f"heads_{body}"] = mesh[f"h_{key}"]
+        out[f"keypoint_offsets_{body}"] = collapse(regressor, rest, heads, weights)
+        out[f"samples_{body}"] = mesh[f"v_{key}"][samples]
+    return out
+
+
+def main(source: str, destination: str) -> None:
+    """Read the mesh at `source` and write the skeleton to `destination`."""
+    with np.load(source, allow_pickle=False) as archive:
+        mesh = {name: archive[name] for name in archive.files}
+    arrays = build(mesh)
+    np.savez_compressed(destination, allow_pickle=False, **arrays)
+    sys.stdout.write(f"{len(arrays['sample_vertices'])} samples, {Path(destination).stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
