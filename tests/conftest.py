@@ -1,0 +1,30 @@
+import os
+import socket
+from pathlib import Path
+
+import loopback_only
+import pytest
+
+# Before anything is imported: a picture drawn in a test never opens a window.
+os.environ["MPLBACKEND"] = "agg"
+
+# Keys and folders of whoever runs the tests decide nothing.
+for _name in [name for name in os.environ if name.startswith(("STORAGE_", "POSEGEN_", "R2_", "AWS_"))]:
+    del os.environ[_name]
+
+loopback_only.install()
+_guard = str(Path(loopback_only.__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_guard, os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _network_is_refused():
+    """Show that the guard stands before any test relies on it (the address is reserved for documentation)."""
+    with socket.socket() as outward, pytest.raises(loopback_only.NetworkRefusedError):
+        outward.connect(("192.0.2.1", 9))
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Return the folder that pyproject.toml is in."""
+    return Path(__file__).resolve().parents[1]
