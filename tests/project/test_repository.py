@@ -69,7 +69,7 @@ def test_no_committed_file_names_a_registry_or_a_machine(texts, pattern):
     ("pattern", "text"),
     [
         (INDEX_OPTIONS, "--extra" + "-index-url x"),
-        (INDEX_HOSTS, "https://files." + "pythonhosted.org/x"),
+        (INDEX_HOSTS, "https://files.python" + "hosted.org/x"),
         (MACHINE_PATHS, "see /" + "work/main/x"),
         (MACHINE_PATHS, "/" + "home/somebody/x"),
     ],
