@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-DIRECTIONS = {"head": 40, "foot": 60, "upperleg01": 32, "upperleg02": 16, "spine": 16, "finger": 4, "toe": 5}
+DIRECTIONS = {"head": 40, "foot": 60, "upperleg01": 32, "upperleg02": 16, "spine": 16, "finger": 4, "toe": 7}
 """Extremes taken per bone, by the start of its name; more where a body rests on the floor or a seat."""
 DIRECTIONS_ELSEWHERE = 10
+SHARED_FROM = 0.25
+SHARED_VERTICES_MIN = 12
 MOUTH_AND_EYES_MAX = 1000
 """Connected parts with fewer vertices are the tongue and eyeballs: inside the body."""
 
@@ -63,12 +65,36 @@ def sample_vertices(mesh: dict[str, NDArray[np.generic]], weights: FloatArray) -
         if not len(own) or name.endswith(".R"):
             continue
         count = next((n for prefix, n in DIRECTIONS.items() if name.startswith(prefix)), DIRECTIONS_ELSEWHERE)
-        if name[-4:-2] == "-2":  # the tip of the finger or toe reaches further than its middle
+        if name[-4:-2] == "-2" and not name.startswith(
+            "toe1"
+        ):  # the tip of the finger or toe reaches further than its middle
             continue
         chosen.update(int(v) for v in own[(rest[own] @ sphere(count).T).argmax(axis=0)])
+    chosen.update(between_bones(rest, weights, skin, names))
     left = np.array(sorted(chosen))
     mirror = [int(np.square(rest - rest[v] * [-1, 1, 1]).sum(axis=1).argmin()) for v in left]
     return np.unique(np.concatenate([left, mirror]))
+
+
+def between_bones(
+    rest: FloatArray, weights: FloatArray, skin: NDArray[np.bool_], names: list[str]
+) -> set[int]:
+    """Return extremes of the skin that two bones share: knees, elbows, the crotch; bent joints bulge."""
+    order = np.argsort(weights, axis=1)
+    first, second = order[:, -1], order[:, -2]
+    shared = skin & (np.take_along_axis(weights, second[:, None], 1)[:, 0] > SHARED_FROM)
+    chosen: set[int] = set()
+    for pair in {(a, b) for a, b in zip(first[shared], second[shared], strict=True)}:
+        own = np.flatnonzero(shared & (first == pair[0]) & (second == pair[1]))
+        left = names[pair[0]]
+        if (
+            left.endswith(".R")
+            or left.startswith(("finger", "toe", "meta"))
+            or len(own) < SHARED_VERTICES_MIN
+        ):
+            continue
+        chosen.update(int(v) for v in own[(rest[own] @ sphere(DIRECTIONS_ELSEWHERE).T).argmax(axis=0)])
+    return chosen
 
 
 def collapse(points: FloatArray, rest: FloatArray, heads: FloatArray, weights: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.errors import UnknownNameError
-from posegen.poses.rotations import about_axis, about_x, about_y, mirrored
+from posegen.poses.rotations import about_axis, about_x, mirrored
 
 FloatArray = NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -50,8 +50,8 @@ _CURLED: Triple = (68.0, 72.0, 46.0)
 
 HAND_SHAPES: Mapping[str, HandShape] = MappingProxyType(
     {
-        "relaxed": HandShape((8, 10, 5), (10, 12, 6), (12, 14, 7), (12, 14, 7), thumb=(8, -4, 0)),
-        "flat": HandShape(_STRAIGHT, _STRAIGHT, _STRAIGHT, _STRAIGHT, spread=-3, thumb=(0, -10, 0)),
+        "relaxed": HandShape((8, 10, 5), (10, 12, 6), (12, 14, 7), (12, 14, 7), -3, thumb=(8, -4, 0)),
+        "flat": HandShape(_STRAIGHT, _STRAIGHT, _STRAIGHT, _STRAIGHT, spread=-8, thumb=(0, -10, 0)),
         "spread": HandShape(_STRAIGHT, _STRAIGHT, _STRAIGHT, _STRAIGHT, spread=9, thumb=(-8, 18, 0)),
         "fist": HandShape(_CURLED, _CURLED, _CURLED, _CURLED, -2, (38, -10, 20), (30, 45)),
         "point": HandShape(_STRAIGHT, _CURLED, _CURLED, _CURLED, -2, (38, -10, 20), (30, 40)),
@@ -68,6 +68,9 @@ HAND_SHAPES: Mapping[str, HandShape] = MappingProxyType(
 _FINGERS = {"2": "index_finger", "3": "middle_finger", "4": "ring_finger", "5": "little_finger"}
 _FAN = {"2": -1.5, "3": -0.5, "4": 0.5, "5": 1.5}
 """How many spreads each finger is from the hand's middle, positive to the little finger's side."""
+_REST_FAN_DEG = {"2": -10.0, "3": 0.0, "4": 8.0, "5": 18.0}
+"""How far each finger of the mesh points away from the middle one; it curls about an axis across itself, and
+a little more inward, as fingers closing on the palm do."""
 _THUMB_HINGE: FloatArray = np.array([0.42, 0.34, -0.84]) / np.linalg.norm([0.42, 0.34, -0.84])
 """About which the thumb's outer joints close, in the hand's frame (fitted by eye to the mesh)."""
 _THUMB_LENGTH: FloatArray = np.array([-0.52, -0.62, -0.58]) / np.linalg.norm([-0.52, -0.62, -0.58])
@@ -105,9 +108,10 @@ def finger_rotations(name: str, side: str) -> Mapping[str, FloatArray]:
     shape = hand_shape(name)
     local: dict[str, FloatArray] = {}
     for finger, attribute in _FINGERS.items():
+        hinge = about_x(_REST_FAN_DEG[finger])[:, 1]
         flexion: Triple = getattr(shape, attribute)
         for joint, degrees in enumerate(flexion, start=1):
-            local[f"finger{finger}-{joint}"] = about_y(degrees)
+            local[f"finger{finger}-{joint}"] = about_axis(hinge, degrees)
         fan = about_x(_FAN[finger] * shape.spread)
         local[f"finger{finger}-1"] = fan @ local[f"finger{finger}-1"]
     opposition, abduction, turn = shape.thumb
