@@ -9,12 +9,15 @@ PosegenError
 │   ├── RunConflictError       the run id belongs to another spec
 │   └── RunNotFoundError       no such run
 ├── StorageError               bytes could not be written or read (exit code 1)
-│   └── StorageFullError       the disk is full
+│   ├── StorageFullError       the disk is full
+│   ├── ObjectNotFoundError    no object has that key
+│   └── ObjectExistsError      the key holds other bytes, which are not replaced
 ├── JournalError               the journal could not be written or read (exit code 1)
 ├── ImageDataError             bytes that should be a picture are not one, or not a safe one (exit code 1)
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key or its server
 │   └── ImageFailedError       the backend gave up on this image for good
+├── ImagesFailedError          some images of a finished run failed (exit code 3)
 └── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
 
 Every error keeps its facts as attributes and survives pickling.
@@ -89,7 +92,23 @@ class UnknownNameError(InputError):
 
 
 class PoseDataError(InputError):
-    """A pose library file is malformed or describes an impossible body."""
+    """A pose library file is malformed or describes an impossible body.
+
+    Parameters
+    ----------
+    problem : str
+        One sentence: the value found and what is allowed.
+    file, pose, field : str
+        Where; empty if it does not apply.
+    """
+
+    def __init__(self, problem: str, *, file: str = "", pose: str = "", field: str = "") -> None:
+        where = [file, f"pose {pose!r}" if pose else "", field]
+        super().__init__(": ".join([part for part in where if part] + [problem]))
+        self.problem = problem
+        self.file = file
+        self.pose = pose
+        self.field = field
 
 
 class KeypointsFormatError(InputError):
@@ -133,6 +152,32 @@ class StorageFullError(StorageError):
     """The disk is full."""
 
 
+class ObjectNotFoundError(StorageError):
+    """No object has that key."""
+
+    def __init__(self, key: str, where: str) -> None:
+        super().__init__(f"no object {key!r} in {where}")
+        self.key = key
+
+
+class ObjectExistsError(StorageError):
+    """The key holds other bytes, which are not replaced.
+
+    Parameters
+    ----------
+    key : str
+    where : str
+        The storage, in words.
+    sha256 : str
+        Of the bytes that are there.
+    """
+
+    def __init__(self, key: str, where: str, sha256: str) -> None:
+        super().__init__(f"{key!r} in {where} exists with other bytes; images are never replaced")
+        self.key = key
+        self.sha256 = sha256
+
+
 class JournalError(PosegenError):
     """The journal could not be written or read."""
 
@@ -167,6 +212,18 @@ class BackendUnavailableError(BackendError):
 
 class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
+
+
+class ImagesFailedError(PosegenError):
+    """Some images of a finished run failed for good."""
+
+    exit_code = 3
+
+    def __init__(self, run_id: str, failed: int, planned: int) -> None:
+        super().__init__(f"run {run_id}: {failed} of {planned} images failed; `posegen show {run_id}` says why")
+        self.run_id = run_id
+        self.failed = failed
+        self.planned = planned
 
 
 class RunInterruptedError(PosegenError):
