@@ -1,6 +1,6 @@
 """The pose library: built-in poses and a user's own beside them.
 
-A library file is JSON: ``{"category": "standing", "poses": [...]}``, its entries as `pose.read_pose` takes them.
+A library file is JSON: ``{"category": "standing", "poses": [...]}``, entries as `pose.read_pose` takes them.
 """
 
 from __future__ import annotations
