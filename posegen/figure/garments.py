@@ -1,0 +1,142 @@
+"""Tops and bottoms: shells that stand off a smoothed body, cut along smooth borders on the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posegen.figure.anatomy import anatomy, smoothstep
+from posegen.figure.body import BodyShape
+from posegen.figure.drape import hang
+from posegen.figure.mesh import body_topology, load_mesh
+from posegen.figure.surface import Surface, make_surface
+from posegen.figure.topology import smooth, spread_maximum, vertex_normals
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a garment is cut, in metres on the template.
+
+    Attributes
+    ----------
+    hem : float
+        Height of the lower border.
+    waist : float
+        Height of a bottom's upper border.
+    sleeve : float
+        Length along the arm; below 0, an armhole instead.
+    neck_drop : float
+        How far the neckline lies below a crew neck's in front.
+    ease : float
+        Distance from the skin.
+    flare : float
+        Extra distance at the sleeves' and legs' ends.
+    slope : float
+        How fast hanging cloth returns to the body below what it hangs from; the smaller, the looser.
+    iron : int
+        Smoothing steps of the body under it.
+    """
+
+    hem: float
+    ease: float
+    waist: float = 0.0
+    sleeve: float = 0.0
+    neck_drop: float = 0.0
+    flare: float = 0.0
+    slope: float = 0.3
+    iron: int = 14
+
+
+TOPS = {
+    "t-shirt": Cut(hem=-0.005, sleeve=0.150, ease=0.009, flare=0.011, slope=0.10),
+    "long-sleeve shirt": Cut(hem=0.000, sleeve=0.475, ease=0.008, flare=0.003, slope=0.14),
+    "tank top": Cut(hem=0.005, sleeve=-1.0, neck_drop=0.055, ease=0.006, slope=0.16),
+    "sweater": Cut(hem=-0.005, sleeve=0.480, ease=0.015, flare=0.001, slope=0.08, iron=22),
+    "hoodie": Cut(hem=-0.010, sleeve=0.482, ease=0.019, flare=0.000, slope=0.06, iron=26),
+    "polo shirt": Cut(hem=-0.005, sleeve=0.160, ease=0.009, flare=0.009, slope=0.12, neck_drop=0.004),
+}
+BOTTOMS = {
+    "jeans": Cut(waist=0.105, hem=-0.765, ease=0.006, flare=0.004, slope=0.115, iron=10),
+    "trousers": Cut(waist=0.110, hem=-0.770, ease=0.008, flare=0.008, slope=0.070, iron=14),
+    "leggings": Cut(waist=0.110, hem=-0.715, ease=0.003, flare=0.000, slope=1.0, iron=8),
+    "shorts": Cut(waist=0.105, hem=-0.245, ease=0.009, flare=0.012, slope=0.05, iron=12),
+}
+
+
+def top_limits(name: str) -> Float:
+    """Return metres inside the hem, the sleeves' ends and the neckline, shape (3, V)."""
+    cut, a = TOPS[name], anatomy()
+    x, y, z = a.template.T
+    hem = z - np.float32(cut.hem) + 0.5 * a.hand
+    if cut.sleeve > 0:
+        sleeve = cut.sleeve - a.along_arm - 0.5 * (a.hand > 0.9)
+    else:
+        # An armhole: straight down beside the strap, then out to below the armpit.
+        sleeve = (0.112 - np.abs(x)) * 0.9 + np.maximum(0, 0.455 - z) * 0.9 - 0.6 * a.along_arm
+    front = smoothstep(0.02, -0.06, y)
+    drop = cut.neck_drop * front * np.exp(-((x / (0.055 if cut.sleeve > 0 else 0.075)) ** 2))
+    neck = (0.592 - drop + 0.62 * (y + 0.030) - z) * 0.85
+    if cut.sleeve < 0:
+        neck = np.minimum(neck, 0.9 * (np.abs(x) - 0.066) + 1.0 * np.maximum(0, 0.55 - drop - 0.02 * (1 - front) - z))
+    return np.stack([hem, sleeve, neck]).astype(np.float32)
+
+
+def bottom_limits(name: str) -> Float:
+    """Return metres inside the hems and the waistband, shape (2, V)."""
+    cut, a = BOTTOMS[name], anatomy()
+    _, y, z = a.template.T
+    waist = cut.waist + 0.10 * y - z - 1.5 * a.arm
+    return np.stack([z - cut.hem, waist]).astype(np.float32)
+
+
+@lru_cache(maxsize=24)
+def top_surface(name: str, shape: BodyShape) -> Surface:
+    """Return the shell of a top on the body `shape`."""
+    cut, a, limits = TOPS[name], anatomy(), top_limits(name)
+    z = a.template[:, 2]
+    end = cut.sleeve if cut.sleeve > 0 else 1.0
+    ease = cut.ease + cut.flare * smoothstep(end - 0.16, end, a.along_arm)
+    ease = ease + 0.006 * smoothstep(0.16, 0.06, z) * (1 - a.arm)
+    collar = 0.45 if name != "hoodie" else 0.8
+    ease = ease * (1 - (1 - collar) * smoothstep(0.06, 0.0, limits[2]))
+    if cut.sleeve > 0.4:
+        ease = ease * (1 - 0.45 * smoothstep(end - 0.05, end - 0.015, a.along_arm))
+    rest = _shell(shape, cut, ease.astype(np.float32))
+    return _cut("top", rest, limits, settle=3)
+
+
+@lru_cache(maxsize=16)
+def bottom_surface(name: str, shape: BodyShape) -> Surface:
+    """Return the shell of a bottom that clothes the legs on the body `shape`."""
+    cut, a, limits = BOTTOMS[name], anatomy(), bottom_limits(name)
+    z = a.template[:, 2]
+    ease = cut.ease + cut.flare * smoothstep(cut.hem + 0.35, cut.hem, z)
+    ease = ease * (1 - 0.4 * smoothstep(-0.02, 0.08, z))
+    rest = _shell(shape, cut, ease.astype(np.float32))
+    return _cut("bottom", rest, limits, settle=2)
+
+
+def _cut(material: str, rest: Float, limits: Float, settle: int) -> Surface:
+    mesh = load_mesh()
+    faces = mesh.faces[(mesh.eye[mesh.faces] == 0).all(axis=1)]
+    index = np.arange(len(rest))
+    return make_surface(
+        material, rest, anatomy().template, faces, index, limits, limits.T, double_sided=True, settle=settle
+    )
+
+
+def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:
+    """Return the body's vertices, ironed, moved out by what was ironed away plus `ease`, and hung."""
+    topology = body_topology()
+    ironed = smooth(shape.vertices, topology, cut.iron)
+    normals = smooth(vertex_normals(ironed, topology), topology, 4)
+    bump = ((shape.vertices - ironed) * normals).sum(axis=1).astype(np.float32)
+    bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 2), topology, 6)
+    shell = ironed + normals * (bump + ease)[:, None]
+    shell = hang(shell, cut.slope)
+    return smooth(shell, topology, 3)
