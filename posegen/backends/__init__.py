@@ -1,0 +1,30 @@
+"""The registry of backends: adding one is a file here and a line below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from posegen.backends.base import Backend, GeneratedImage, ImageRequest, NoOptions, Workshop
+from posegen.backends.figure import FigureBackend
+from posegen.errors import UnknownNameError
+
+__all__ = [
+    "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "NoOptions", "Workshop", "get_backend",
+]  # fmt: skip
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "figure": FigureBackend,
+}
+
+
+def get_backend(name: str) -> Backend:
+    """Return a new backend by its name.
+
+    Raises
+    ------
+    UnknownNameError
+        Lists the right names.
+    """
+    if name not in BACKENDS:
+        raise UnknownNameError("backend", name, BACKENDS)
+    return BACKENDS[name]()

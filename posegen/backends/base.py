@@ -1,0 +1,118 @@
+"""What a backend is: the protocol every one of them follows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from posegen.records import Conditioning, ImageTask
+
+T = TypeVar("T")
+
+
+class NoOptions(BaseModel):
+    """The options of a backend that has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image to make, with what the pose has been turned into.
+
+    Attributes
+    ----------
+    task : ImageTask
+    keypoints : float array, shape (18, 3), or None
+        OPENPOSE_18: x, y in pixels and visibility; None unless the conditioning is "control".
+    control_map : uint8 array, shape (height, width, 3), or None
+        The OpenPose picture of the keypoints.
+    """
+
+    task: ImageTask
+    keypoints: NDArray[np.float64] | None = None
+    control_map: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class GeneratedImage:
+    """What a backend made.
+
+    Attributes
+    ----------
+    pixels : uint8 array, shape (height, width, 3)
+        sRGB.
+    conditioning : {"none", "prompt", "control"}
+        What the image really had.
+    synthetic : bool
+        Drawn by the embedded renderer, not by a generative model.
+    notes : tuple of str
+        Sentences for the user: a fallback taken, a parameter without effect.
+    """
+
+    pixels: NDArray[np.uint8]
+    conditioning: Conditioning
+    model: str | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    cost_usd: float | None = None
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Workshop(Protocol):
+    """What the engine offers a backend while it works."""
+
+    def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` on the pool for computing, one thread per core."""
+
+    def submitted(self, request_id: str) -> Awaitable[None]:
+        """Journal a provider's request id; returns once it is durable, so call it before waiting."""
+
+
+class Backend(Protocol):
+    """Makes images.
+
+    Attributes
+    ----------
+    name : str
+        As in the registry.
+    version : str or None
+        Goes into the task's id when the backend's code decides the picture (the embedded renderer).
+    default_model : str or None
+    conditionings : tuple
+        What it can do, best first.
+    options_type : type
+        Pydantic model of its own options.
+    negative_prompt_note : str
+        Why a negative prompt has no effect, or empty when it has.
+    """
+
+    name: str
+    version: str | None
+    default_model: str | None
+    conditionings: tuple[Conditioning, ...]
+    options_type: type[BaseModel]
+    negative_prompt_note: str
+
+    def missing(self) -> list[str]:
+        """Return what the backend lacks to work here, one sentence each; empty when usable."""
+
+    def typical_s(self, width: int, height: int) -> float:
+        """Return the usual seconds for one image of this size on one worker, for estimates."""
+
+    async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
+        """Make one image.
+
+        Raises
+        ------
+        BackendError
+            With a stable `code` and a sentence for the user.
+        """
+
+

@@ -1,0 +1,1 @@
+"""Pictures cut and encoded for each platform."""

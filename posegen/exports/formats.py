@@ -1,0 +1,43 @@
+"""The export formats: names and pixel sizes, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One platform's picture.
+
+    Attributes
+    ----------
+    width, height : int
+        Pixels.
+    dpi : int
+        Written into the file; 300 for print.
+    """
+
+    name: str
+    category: str
+    width: int
+    height: int
+    dpi: int = 72
+
+
+EXPORT_FORMATS: dict[str, ExportFormat] = {
+    entry.name: entry
+    for entry in (
+        ExportFormat("instagram_post", "instagram", 1080, 1080),
+        ExportFormat("instagram_story", "instagram", 1080, 1920),
+        ExportFormat("instagram_reel", "instagram", 1080, 1920),
+        ExportFormat("tiktok", "tiktok", 1080, 1920),
+        ExportFormat("shopee", "e-commerce", 1000, 1000),
+        ExportFormat("tokopedia", "e-commerce", 1000, 1000),
+        ExportFormat("lazada", "e-commerce", 1000, 1000),
+        ExportFormat("facebook", "social", 1200, 630),
+        ExportFormat("twitter", "social", 1200, 675),
+        ExportFormat("linkedin", "social", 1200, 630),
+        ExportFormat("print_standard", "print", 2550, 3300, dpi=300),
+        ExportFormat("print_large", "print", 3300, 5100, dpi=300),
+    )
+}

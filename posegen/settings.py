@@ -1,0 +1,76 @@
+"""Settings from the environment. Nothing else in posegen reads `os.environ`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from posegen.errors import ParameterError
+
+StorageMode = Literal["local"]
+
+
+class Settings(BaseModel):
+    """What the environment decides, validated.
+
+    Attributes
+    ----------
+    storage_mode : {"local"}
+        `STORAGE_MODE`.
+    root : Path
+        `STORAGE_LOCAL_PATH`: the folder that runs write to, `outputs` by default.
+    cpu_threads : int
+        `POSEGEN_CPU_THREADS`: threads for drawing and encoding; all usable cores by default.
+    progress : {"auto", "bar", "lines"}
+        `POSEGEN_PROGRESS`: how a notebook shows progress.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    storage_mode: StorageMode = "local"
+    root: Path = Path("outputs")
+    cpu_threads: int = Field(default=1, ge=1, le=256)
+    progress: Literal["auto", "bar", "lines"] = "auto"
+
+
+VARIABLES: dict[str, str] = {
+    "storage_mode": "STORAGE_MODE",
+    "root": "STORAGE_LOCAL_PATH",
+    "cpu_threads": "POSEGEN_CPU_THREADS",
+    "progress": "POSEGEN_PROGRESS",
+}
+"""Environment variable of each setting."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings that `env` (by default the process's environment) asks for.
+
+    Raises
+    ------
+    ParameterError
+        A variable has a value that is not allowed; names the variable, the value and what is allowed.
+    """
+    environment = os.environ if env is None else env
+    found: dict[str, object] = {"cpu_threads": usable_cores()}
+    for field, variable in VARIABLES.items():
+        value = environment.get(variable, "").strip()
+        if value:
+            found[field] = value
+    try:
+        settings = Settings.model_validate(found)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = str(first["loc"][0])
+        raise ParameterError(VARIABLES[field], f"{first['input']!r} is not allowed: {first['msg']}") from exc
+    return settings.model_copy(update={"root": settings.root.expanduser().absolute()})
