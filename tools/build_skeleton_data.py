@@ -21,6 +21,12 @@ DIRECTIONS = {"head": 40, "foot": 60, "upperleg01": 32, "upperleg02": 16, "spine
 DIRECTIONS_ELSEWHERE = 10
 SHARED_FROM = 0.25
 SHARED_VERTICES_MIN = 12
+BALL_SEED_STEP = 4
+BALL_START_M = 0.3
+BALL_LEAST_M = 0.005
+BALL_TOLERANCE_M = 0.01
+BALL_GAIN_MIN = 10
+BALL_SKIN_SHARE = 1.15
 MOUTH_AND_EYES_MAX = 1000
 """Connected parts with fewer vertices are the tongue and eyeballs: inside the body."""
 
@@ -97,10 +103,90 @@ def between_bones(
     return chosen
 
 
+def normals(points: FloatArray, faces: IntArray) -> FloatArray:
+    """Return outward unit normals of the vertices."""
+    corner = points[faces]
+    face_normals = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    total = np.zeros_like(points)
+    for i in range(3):
+        np.add.at(total, faces[:, i], face_normals)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12))
+
+
+def inner_ball(seed: int, points: FloatArray, inward: FloatArray) -> tuple[FloatArray, float]:
+    """Return the largest ball inside the skin that touches `seed` (Ma, Bae & Choi 2012, shrinking ball)."""
+    start, radius = points[seed], BALL_START_M
+    for _ in range(30):
+        center = start + radius * inward[seed]
+        distance = np.linalg.norm(points - center, axis=1)
+        distance[seed] = np.inf
+        nearest = int(distance.argmin())
+        if distance[nearest] >= radius - 1e-4:
+            break
+        gap = points[nearest] - start
+        shrunk = float(gap @ gap / (2 * gap @ inward[seed]))
+        if shrunk < BALL_LEAST_M:  # a bump of the skin beside the seed, not the body's other side
+            break
+        radius = shrunk
+    return start + radius * inward[seed], radius
+
+
+def cover(
+    points: FloatArray, balls: list[tuple[FloatArray, float]], important: NDArray[np.bool_]
+) -> list[int]:
+    """Return the balls that together come near all important points, those that reach most of them first."""
+    reached = np.stack(
+        [np.abs(np.linalg.norm(points - center, axis=1) - r) < BALL_TOLERANCE_M for center, r in balls]
+    )
+    reached &= important
+    chosen: list[int] = []
+    while True:
+        gain = reached.sum(axis=1)
+        best = int(gain.argmax())
+        if gain[best] < BALL_GAIN_MIN:
+            return chosen
+        chosen.append(best)
+        reached &= ~reached[best]
+
+
 def collapse(points: FloatArray, rest: FloatArray, heads: FloatArray, weights: FloatArray) -> FloatArray:
     """Return c[k, b] = sum_v points[k, v] weights[v, b] (rest[v] - heads[b])."""
     moment = np.einsum("kv,vb,vc->kbc", points, weights, rest, optimize=True)
     return np.asarray(moment - (points @ weights)[:, :, None] * heads)
+
+
+def occluders(mesh: dict[str, NDArray[np.generic]], weights: FloatArray) -> dict[str, NDArray[np.generic]]:
+    """Return balls that fill the body: what hides a joint from the camera."""
+    faces = mesh["f"].astype(np.int64)
+    skin = np.flatnonzero(outer_surface(faces, len(weights)))
+    rest = {key: mesh[f"v_{key}"].astype(np.float64)[skin] for key in ("f", "m")}
+    inward = {key: -normals(mesh[f"v_{key}"].astype(np.float64), faces)[skin] for key in ("f", "m")}
+    seeds = [int(i) for i in range(0, len(skin), BALL_SEED_STEP)]
+    balls = [inner_ball(seed, rest["f"], inward["f"]) for seed in seeds]
+    names = [str(name) for name in mesh["lab"]]
+    strongest = weights[skin].argmax(axis=1)
+    fine = np.array([name.startswith(("toe", "eye")) or name[-4:-2] in ("-2", "-3") for name in names])
+    chosen = cover(rest["f"], balls, ~fine[strongest])
+    out: dict[str, list[FloatArray]] = {"center_f": [], "center_m": [], "radius": [], "weights": []}
+    for index in chosen:
+        (center, radius), (center_m, radius_m) = (
+            balls[index],
+            inner_ball(seeds[index], rest["m"], inward["m"]),
+        )
+        near = np.linalg.norm(rest["f"] - center, axis=1) < BALL_SKIN_SHARE * radius
+        near[seeds[index]] = True
+        out["center_f"].append(center)
+        out["center_m"].append(center_m)
+        out["radius"].append(np.array([radius, radius_m]))
+        out["weights"].append(weights[skin][near].mean(axis=0))
+    stacked = {name: np.stack(values) for name, values in out.items()}
+    return {
+        "balls_female": stacked["center_f"].astype(np.float32),
+        "balls_male": stacked["center_m"].astype(np.float32),
+        "ball_radii_female": stacked["radius"][:, 0].astype(np.float32),
+        "ball_radii_male": stacked["radius"][:, 1].astype(np.float32),
+        "ball_weights": stacked["weights"].astype(np.float32),
+    }
 
 
 def build(mesh: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
@@ -116,6 +202,7 @@ def build(mesh: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]
         "sample_vertices": samples,
         "sample_weights": weights[samples].astype(np.float32),
     }
+    out |= occluders(mesh, weights)
     for body, key in (("female", "f"), ("male", "m")):
         rest, heads = mesh[f"v_{key}"].astype(np.float64), mesh[f"h_{key}"].astype(np.float64)
         out[f"heads_{body}"] = mesh[f"h_{key}"]

@@ -46,6 +46,9 @@ class Body:
     keypoint_weights, sample_weights : float array, shape (K or S, B)
     sample_bones : int array, shape (S,)
         The bone that moves each sample most.
+    ball_offsets, ball_weights, ball_radii, ball_bones
+        The same for some 180 balls that fill the body and tell what hides a joint, shapes (N, B, 3), (N, B),
+        (N,) in metres and (N,).
     """
 
     male_share: float
@@ -59,6 +62,10 @@ class Body:
     sample_offsets: FloatArray
     sample_weights: FloatArray
     sample_bones: IntArray
+    ball_offsets: FloatArray
+    ball_weights: FloatArray
+    ball_radii: FloatArray
+    ball_bones: IntArray
 
     def bone(self, name: str) -> int:
         """Return the index of a bone by its name, e.g. ``"lowerarm01.L"``."""
@@ -92,7 +99,8 @@ def load_body(name: str = "female", *, male_share: float | None = None) -> Body:
     heads = _blend(arrays, "heads", share)
     samples = _blend(arrays, "samples", share)
     weights = arrays["sample_weights"].astype(np.float64)
-    offsets = weights[:, :, None] * (samples[:, None, :] - heads)
+    ball_weights = arrays["ball_weights"].astype(np.float64)
+    balls = _blend(arrays, "balls", share)
     return Body(
         male_share=share,
         bone_names=names,
@@ -102,9 +110,13 @@ def load_body(name: str = "female", *, male_share: float | None = None) -> Body:
         keypoint_names=tuple(str(keypoint) for keypoint in arrays["keypoint_names"]),
         keypoint_offsets=_blend(arrays, "keypoint_offsets", share),
         keypoint_weights=arrays["keypoint_weights"].astype(np.float64),
-        sample_offsets=offsets,
+        sample_offsets=weights[:, :, None] * (samples[:, None, :] - heads),
         sample_weights=weights,
         sample_bones=weights.argmax(axis=1),
+        ball_offsets=ball_weights[:, :, None] * (balls[:, None, :] - heads),
+        ball_weights=ball_weights,
+        ball_radii=_blend(arrays, "ball_radii", share),
+        ball_bones=ball_weights.argmax(axis=1),
     )
 
 

@@ -109,6 +109,10 @@ class Postures:
         """Return surface samples, shape (M, S, 3), metres."""
         return _points(self.rotations, self.positions, self.body.sample_offsets, self.body.sample_weights)
 
+    def balls(self) -> FloatArray:
+        """Return the centres of the balls that fill the body, shape (M, N, 3), metres."""
+        return _points(self.rotations, self.positions, self.body.ball_offsets, self.body.ball_weights)
+
     def __len__(self) -> int:
         return len(self.rotations)
 
