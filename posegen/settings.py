@@ -22,7 +22,7 @@ class Settings(BaseModel):
     storage_mode : {"local"}
         `STORAGE_MODE`.
     root : Path
-        `STORAGE_LOCAL_PATH`: the folder that runs write to, `outputs` by default.
+        `STORAGE_LOCAL_PATH`: the folder that runs write to, by default `outputs` in the project's folder.
     cpu_threads : int
         `POSEGEN_CPU_THREADS`: threads for drawing and encoding; all usable cores by default.
     progress : {"auto", "bar", "lines"}
@@ -32,7 +32,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     storage_mode: StorageMode = "local"
-    root: Path = Path("outputs")
+    root: Path
     cpu_threads: int = Field(default=1, ge=1, le=256)
     progress: Literal["auto", "bar", "lines"] = "auto"
 
@@ -46,11 +46,27 @@ VARIABLES: dict[str, str] = {
 """Environment variable of each setting."""
 
 
+NOTEBOOK_OF_A_PROJECT = Path("notebooks", "02_batch_generation.ipynb")
+"""What tells a project's folder from any other."""
+
+
 def usable_cores() -> int:
     """Return how many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def project_folder(start: Path | None = None) -> Path:
+    """Return the nearest folder at or above `start` that holds posegen's notebooks; `start` itself if none does.
+
+    JupyterLab runs a notebook in the notebook's own folder, the command line in any: both shall mean one `outputs`.
+    """
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / NOTEBOOK_OF_A_PROJECT).is_file():
+            return folder
+    return here
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
@@ -62,7 +78,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         A variable has a value that is not allowed; names the variable, the value and what is allowed.
     """
     environment = os.environ if env is None else env
-    found: dict[str, object] = {"cpu_threads": usable_cores()}
+    found: dict[str, object] = {"cpu_threads": usable_cores(), "root": project_folder() / "outputs"}
     for field, variable in VARIABLES.items():
         value = environment.get(variable, "").strip()
         if value:

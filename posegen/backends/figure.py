@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +46,14 @@ class FigureOptions(NoOptions):
 
     joint_noise_deg: float = Field(default=0.0, ge=0, le=60)
     """Standard deviation of Gaussian noise on every joint angle, degrees, seeded by the image's seed."""
-    background: Literal["gradient", "plain"] = "gradient"
-    background_color: str | None = None
+    background: str = "gradient"
+    """"gradient" or "plain", in a colour that goes with the clothes; or a colour by name or #rrggbb"""
 
-    @field_validator("background_color")
+    @field_validator("background")
     @classmethod
-    def _known_color(cls, value: str | None) -> str | None:
-        if value is not None and value not in COLOR_NAMES and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            raise ValueError(str(UnknownNameError("colour", value, [*COLOR_NAMES, "#rrggbb"])))
+    def _known_background(cls, value: str) -> str:
+        if value not in ("gradient", "plain", *COLOR_NAMES) and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise ValueError(str(UnknownNameError("background", value, ["gradient", "plain", *COLOR_NAMES, "#rrggbb"])))
         return value
 
 
@@ -97,9 +96,7 @@ def draw(request: ImageRequest) -> GeneratedImage:
     """
     task = request.task
     options = FigureOptions.model_validate(task.options)
-    appearance = figure.choose_appearance(
-        task.avatar, task.seed, background=options.background, background_color=options.background_color
-    )
+    appearance = figure.choose_appearance(task.avatar, task.seed, options.background)
     body = load_body(male_share=appearance.male_share)
     if task.conditioning == "control":
         stance = follow(request, body)

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from posegen.errors import ParameterError
+from posegen.settings import VARIABLES, Settings, load_settings, usable_cores
+
+
+def test_an_empty_environment_gives_local_outputs() -> None:
+    settings = load_settings({})
+    assert settings.storage_mode == "local"
+    assert settings.root.name == "outputs"
+    assert settings.cpu_threads == usable_cores()
+
+
+def test_each_variable_is_read(tmp_path: Path) -> None:
+    env = {"STORAGE_LOCAL_PATH": str(tmp_path), "POSEGEN_CPU_THREADS": "3", "POSEGEN_PROGRESS": "lines"}
+    settings = load_settings(env)
+    assert (settings.root, settings.cpu_threads, settings.progress) == (tmp_path, 3, "lines")
+
+
+def test_every_setting_has_a_variable() -> None:
+    assert set(VARIABLES) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("STORAGE_MODE", "ftp"), ("POSEGEN_CPU_THREADS", "many"), ("POSEGEN_CPU_THREADS", "0"), ("POSEGEN_PROGRESS", "x")],
+)
+def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> None:
+    with pytest.raises(ParameterError, match=variable) as caught:
+        load_settings({variable: value})
+    assert value in str(caught.value)
+
+
+def test_runs_started_from_the_notebooks_folder_land_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    (notebooks / "02_batch_generation.ipynb").touch()
+    monkeypatch.chdir(notebooks)
+    assert load_settings({}).root == tmp_path / "outputs"
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({}).root == tmp_path / "outputs"
