@@ -79,11 +79,14 @@ class ImageMetadata(msgspec.Struct, frozen=True, kw_only=True):
         posegen's own; None also if it is another program's text under that key.
     digital_source_type : str or None
         IPTC URI.
+    text : dict of str to str
+        Every text chunk of a PNG.
     """
 
     parameters: str | None = None
     recipe: Recipe | None = None
     digital_source_type: str | None = None
+    text: dict[str, str] = {}
 
 
 def source_kind(task: ImageTask) -> SourceKind:
@@ -161,7 +164,7 @@ def read_metadata(data: bytes) -> ImageMetadata:
     """
     with opened(data) as image:
         image.load()  # text may stand after the pixels
-        text = dict(getattr(image, "text", {}))
+        text = {key: str(value) for key, value in getattr(image, "text", {}).items()}
         xmp = image.info.get("xmp", b"")
     if isinstance(xmp, bytes):
         xmp = xmp.decode("utf-8", "replace")
@@ -170,6 +173,7 @@ def read_metadata(data: bytes) -> ImageMetadata:
         parameters=text.get(PARAMETERS_KEY),
         recipe=_recipe(text.get(RECIPE_KEY)),
         digital_source_type=match.group(1) if match else None,
+        text=text,
     )
 
 

@@ -131,6 +131,7 @@ def test_all_three_are_read_back() -> None:
     assert found.recipe is not None
     assert found.recipe.task == unusual
     assert found.digital_source_type is not None
+    assert set(found.text) == {"parameters", "posegen", "XML:com.adobe.xmp"}
 
 
 def test_a_plain_picture_says_nothing() -> None:

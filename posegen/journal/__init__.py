@@ -1,0 +1,51 @@
+"""What happened in a run: append-only segments of events, and the fold that reads them."""
+
+from posegen.journal.events import (
+    AnyEvent,
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    ImageAdopted,
+    ImageStored,
+    Interrupted,
+    Metric,
+    Owner,
+    RunPlanned,
+    TaskFailed,
+    TaskSubmitted,
+)
+from posegen.journal.owner import current_owner
+from posegen.journal.runs import RunSummary, journal_folder, list_runs, read_run, run_exists, run_ids
+from posegen.journal.segments import Segment, list_segments, read_segments
+from posegen.journal.state import Attempt, RunState, RunStatus, fold
+from posegen.journal.writer import SegmentWriter
+
+__all__ = [
+    "AnyEvent",
+    "Attempt",
+    "AttemptFinished",
+    "AttemptStarted",
+    "Event",
+    "ImageAdopted",
+    "ImageStored",
+    "Interrupted",
+    "Metric",
+    "Owner",
+    "RunPlanned",
+    "RunState",
+    "RunStatus",
+    "RunSummary",
+    "Segment",
+    "SegmentWriter",
+    "TaskFailed",
+    "TaskSubmitted",
+    "current_owner",
+    "fold",
+    "journal_folder",
+    "list_runs",
+    "list_segments",
+    "read_run",
+    "read_segments",
+    "run_exists",
+    "run_ids",
+]

@@ -1,0 +1,211 @@
+"""What a journal's lines say: one frozen struct per event, one JSON object per line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from posegen.records import ImageRecord, ImageTask
+
+SCHEMA = 1
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
+    """What all events carry; the writer fills it in.
+
+    Attributes
+    ----------
+    schema : int
+        Version of the events' form.
+    run_id : str
+    attempt : int
+        The number of the segment the line is in, from 1.
+    seq : int
+        Place of the line in its segment, from 0.
+    at : str
+        UTC, ISO 8601 with milliseconds and Z.
+    """
+
+    schema: int = SCHEMA
+    run_id: str = ""
+    attempt: int = 0
+    seq: int = -1
+    at: str = ""
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The process that writes a segment: enough to tell whether it is alive.
+
+    Attributes
+    ----------
+    pid : int
+    host : str
+    process_started_at : float
+        Seconds since the epoch: tells a process from a later one with the same pid.
+    boot_id : str or None
+        Changes when the machine restarts.
+    """
+
+    pid: int
+    host: str
+    process_started_at: float
+    boot_id: str | None = None
+
+
+class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt_started"):
+    """Somebody began to add to the run; the first line of every segment.
+
+    Attributes
+    ----------
+    kind : str
+        What the attempt is for: "batch", "resume", "export" ...
+    owner : Owner
+    lengths : dict of str to int
+        The fence: accepted bytes of every earlier segment, by file name.
+    posegen_version : str
+    """
+
+    kind: str
+    owner: Owner
+    lengths: dict[str, int] = {}
+    posegen_version: str = ""
+
+
+class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
+    """The whole plan. A resume follows it, not today's code.
+
+    Attributes
+    ----------
+    spec : dict
+        What was asked for.
+    spec_hash : str
+    tasks : tuple of ImageTask
+    """
+
+    spec: dict[str, Any]
+    spec_hash: str
+    tasks: tuple[ImageTask, ...]
+    project: str | None = None
+    user: str | None = None
+
+
+class TaskSubmitted(Event, frozen=True, kw_only=True, tag="task_submitted"):
+    """A provider took the task; journalled before its result is waited for."""
+
+    task_id: str
+    request_id: str
+    provider: str | None = None
+
+
+class ImageStored(Event, frozen=True, kw_only=True, tag="image_stored"):
+    """An image was made and is durable in storage."""
+
+    record: ImageRecord
+
+
+class ImageAdopted(Event, frozen=True, kw_only=True, tag="image_adopted"):
+    """An image that an earlier attempt stored, and was killed before journalling, was found."""
+
+    record: ImageRecord
+
+
+class TaskFailed(Event, frozen=True, kw_only=True, tag="task_failed"):
+    """An image could not be made.
+
+    Attributes
+    ----------
+    code : str
+        Stable, upper case.
+    message : str
+        One sentence for people.
+    refunded : int
+        Credits given back.
+    """
+
+    task_id: str
+    code: str
+    message: str
+    refunded: int = 0
+
+
+class Metric(Event, frozen=True, kw_only=True, tag="metric"):
+    """A measured number; None stands for one that JSON cannot hold."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    tags: dict[str, str] = {}
+
+
+class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
+    """The attempt was told to stop."""
+
+    reason: str
+
+
+class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
+    """The attempt ended in an orderly way.
+
+    Attributes
+    ----------
+    outcome : str
+        "finished" (nothing is left to make), "interrupted" or "failed" (the whole attempt).
+    made, failed : int or None
+        Images, by this attempt.
+    duration_ms : float or None
+    """
+
+    outcome: str
+    made: int | None = None
+    failed: int | None = None
+    duration_ms: float | None = None
+
+
+AnyEvent = (
+    AttemptStarted
+    | RunPlanned
+    | TaskSubmitted
+    | ImageStored
+    | ImageAdopted
+    | TaskFailed
+    | Metric
+    | Interrupted
+    | AttemptFinished
+)
+
+decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+"""Reads lines; fields it does not know are skipped."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_line(event: Event) -> bytes:
+    """Return the event as one line that can be read back.
+
+    Raises
+    ------
+    ValueError
+        It holds what JSON cannot: a lone surrogate, or NaN where a number must be.
+    """
+    try:
+        line = _encoder.encode(event)
+        decoder.decode(line)  # a line that cannot be read back must not be acknowledged
+    except (msgspec.MsgspecError, UnicodeError) as exc:
+        raise ValueError(f"this event cannot be journalled ({exc}): {event!r:.300}") from exc
+    return line + b"\n"
+
+
+def utc_now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as events carry it.
+
+    >>> timestamp(datetime(2026, 3, 1, 12, 0, 0, 123456, UTC))
+    '2026-03-01T12:00:00.123Z'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,223 @@
+"""The one fold: what a run's events add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from posegen.journal.events import (
+    AnyEvent,
+    AttemptFinished,
+    AttemptStarted,
+    ImageAdopted,
+    ImageStored,
+    Interrupted,
+    Metric,
+    Owner,
+    RunPlanned,
+    TaskFailed,
+    TaskSubmitted,
+)
+from posegen.journal.segments import Segment
+from posegen.records import ImageRecord, ImageTask
+
+RunStatus = Literal["empty", "unfinished", "interrupted", "finished"]
+"""By the journal alone: "empty" has no plan; "unfinished" is being made, or its process died; "interrupted"
+was told to stop and can be resumed; "finished" has nothing left to make."""
+
+TaskStatus = Literal["pending", "stored", "failed"]
+
+
+@dataclass
+class Attempt:
+    """One attempt of a run.
+
+    Attributes
+    ----------
+    number : int
+    kind : str
+    owner : Owner or None
+        None if the attempt's first line is lost.
+    started_at, last_at : str
+        Of its first and its last event.
+    finished_at, outcome : str or None
+        None as long as it has not ended in an orderly way.
+    interrupted : str or None
+        The reason, if it was told to stop.
+    """
+
+    number: int
+    kind: str = ""
+    owner: Owner | None = None
+    posegen_version: str = ""
+    started_at: str = ""
+    last_at: str = ""
+    finished_at: str | None = None
+    outcome: str | None = None
+    interrupted: str | None = None
+
+
+@dataclass
+class RunState:
+    """A run as its journal tells it. `apply` moves it on by an event.
+
+    Attributes
+    ----------
+    run_id : str
+    spec, spec_hash, project, user
+        What was asked for; None before it was planned.
+    tasks : tuple of ImageTask
+        In the plan's order.
+    stored : dict
+        By task id, the event that says its image is durable.
+    records : dict of str to ImageRecord
+        By task id, the images made.
+    failures : dict of str to TaskFailed
+        By task id, those that failed and were not made later.
+    submissions : dict of str to list of TaskSubmitted
+        By task id, every request a provider took.
+    attempts : list of Attempt
+    metrics : list of Metric
+    torn_lines, fenced_lines, unknown_events, foreign_lines : int
+        Lines that did not count; see `Segment`.
+    first_at, last_at : str
+        Of the first and the last event; empty if there is none.
+    """
+
+    run_id: str = ""
+    spec: dict[str, Any] | None = None
+    spec_hash: str | None = None
+    project: str | None = None
+    user: str | None = None
+    tasks: tuple[ImageTask, ...] = ()
+    stored: dict[str, ImageStored | ImageAdopted] = field(default_factory=dict)
+    records: dict[str, ImageRecord] = field(default_factory=dict)
+    failures: dict[str, TaskFailed] = field(default_factory=dict)
+    submissions: dict[str, list[TaskSubmitted]] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
+    torn_lines: int = 0
+    fenced_lines: int = 0
+    unknown_events: int = 0
+    foreign_lines: int = 0
+    first_at: str = ""
+    last_at: str = ""
+
+    @property
+    def made(self) -> int:
+        """Images made."""
+        return len(self.records)
+
+    @property
+    def failed(self) -> int:
+        """Images that failed and were not made later."""
+        return len(self.failures)
+
+    @property
+    def pending(self) -> tuple[ImageTask, ...]:
+        """Tasks neither made nor failed, in the plan's order."""
+        return tuple(task for task in self.tasks if self.task_status(task.task_id) == "pending")
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands by its journal; whether a process works on it is not for the journal to say."""
+        if self.spec_hash is None:
+            return "empty"
+        if any(attempt.outcome == "finished" for attempt in self.attempts) and not self.pending:
+            return "finished"
+        last = self.attempts[-1]
+        return (
+            "interrupted" if last.interrupted is not None or last.outcome == "interrupted" else "unfinished"
+        )
+
+    def task_status(self, task_id: str) -> TaskStatus:
+        """Return what became of a task; "pending" also for one that is not in the plan."""
+        if task_id in self.records:
+            return "stored"
+        return "failed" if task_id in self.failures else "pending"
+
+    def rows(self) -> Iterator[tuple[ImageTask, ImageRecord | TaskFailed | None]]:
+        """Yield each task with its image, its failure or None, in the plan's order."""
+        for task in self.tasks:
+            yield task, self.records.get(task.task_id) or self.failures.get(task.task_id)
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in the next event of the journal."""
+        if not self.attempts or self.attempts[-1].number != event.attempt:
+            self.attempts.append(Attempt(event.attempt, started_at=event.at))
+        if not self.first_at:
+            self.run_id = event.run_id
+            self.first_at = event.at
+        self.last_at = self.attempts[-1].last_at = event.at
+        _HANDLERS[type(event)](self, event)
+
+
+def fold(segments: Iterable[Segment]) -> RunState:
+    """Return the state that segments, oldest first, add up to; no segments give an empty state."""
+    state = RunState()
+    for segment in segments:
+        for event in segment.events:
+            state.apply(event)
+        state.torn_lines += segment.torn_lines
+        state.fenced_lines += segment.fenced_lines
+        state.unknown_events += segment.unknown_events
+        state.foreign_lines += segment.foreign_lines
+    return state
+
+
+def _started(state: RunState, event: AttemptStarted) -> None:
+    attempt = state.attempts[-1]
+    attempt.kind = event.kind
+    attempt.owner = event.owner
+    attempt.posegen_version = event.posegen_version
+
+
+def _planned(state: RunState, event: RunPlanned) -> None:
+    if state.spec_hash is not None:  # a run has one plan, the first
+        return
+    state.spec, state.spec_hash = event.spec, event.spec_hash
+    state.project, state.user = event.project, event.user
+    state.tasks = event.tasks
+
+
+def _submitted(state: RunState, event: TaskSubmitted) -> None:
+    state.submissions.setdefault(event.task_id, []).append(event)
+
+
+def _stored(state: RunState, event: ImageStored | ImageAdopted) -> None:
+    task_id = event.record.task_id
+    state.stored[task_id] = event
+    state.records[task_id] = event.record
+    state.failures.pop(task_id, None)
+
+
+def _failed(state: RunState, event: TaskFailed) -> None:
+    if event.task_id not in state.records:  # an image that is there stays
+        state.failures[event.task_id] = event
+
+
+def _metric(state: RunState, event: Metric) -> None:
+    state.metrics.append(event)
+
+
+def _interrupted(state: RunState, event: Interrupted) -> None:
+    state.attempts[-1].interrupted = event.reason
+
+
+def _finished(state: RunState, event: AttemptFinished) -> None:
+    attempt = state.attempts[-1]
+    attempt.finished_at, attempt.outcome = event.at, event.outcome
+
+
+_HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
+    AttemptStarted: _started,
+    RunPlanned: _planned,
+    TaskSubmitted: _submitted,
+    ImageStored: _stored,
+    ImageAdopted: _stored,
+    TaskFailed: _failed,
+    Metric: _metric,
+    Interrupted: _interrupted,
+    AttemptFinished: _finished,
+}
