@@ -28,7 +28,8 @@ def committed(root, *patterns):
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
         return [root / name for name in names if name and (root / name).is_file()]
     folders = ("posegen", "tests", "notebooks", "parameters")
-    return [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    found = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    return [path for path in found if "__pycache__" not in path.parts]
 
 
 def text_of(path):
@@ -160,6 +161,8 @@ def test_changelog_has_the_version_or_unreleased_changes(project_root):
 
 def test_package_ships_its_data_and_its_types(project_root):
     patterns = ["*.js", "*.css", "*.json", "*.npz", "*.sql", "py.typed"]
+    if not shutil.which("git"):
+        pytest.skip("git says what it ignores")
     wanted = {path for pattern in patterns for path in (project_root / "posegen").rglob(pattern)}
     ignored = subprocess.run(
         ["git", "-C", str(project_root), "check-ignore", "--no-index", "--", *map(str, sorted(wanted))],
