@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from posegen.backends import get_backend
 from posegen.errors import ParameterError, UnknownNameError, nearest_names
@@ -141,7 +149,9 @@ class BatchParameters(StrictModel):
 
     @field_validator("avatar")
     @classmethod
-    def _known_avatar(cls, value: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    def _known_avatar(
+        cls, value: dict[str, Any] | list[dict[str, Any]]
+    ) -> dict[str, Any] | list[dict[str, Any]]:
         for entry in value if isinstance(value, list) else [value]:
             read_avatar(entry)
         return value
@@ -312,8 +322,8 @@ def defaults(schema: type[BaseModel]) -> dict[str, Any]:
 def from_notebook(schema: type[M], namespace: Mapping[str, Any]) -> M:
     """Return the validated parameters that a notebook's cells have set.
 
-    papermill puts its parameters into a cell of their own and runs on the default when a name is misspelt, so the
-    names assigned there and in the notebook's own parameters cell are read from the executed cells and checked.
+    papermill puts its parameters into a cell of their own and runs on the default when a name is misspelt, so
+    the names set there and in the notebook's own parameters cell are read from the executed cells.
 
     Parameters
     ----------
@@ -368,7 +378,6 @@ def _literal_assignments(source: str) -> list[str]:
             return []
         names.append(target.id)
     return names
-
 
 
 def batch_parameters(namespace: Mapping[str, Any]) -> BatchParameters:

@@ -58,9 +58,9 @@ def usable_cores() -> int:
 
 
 def project_folder(start: Path | None = None) -> Path:
-    """Return the nearest folder at or above `start` that holds posegen's notebooks; `start` itself if none does.
+    """Return the nearest folder at or above `start` that holds posegen's notebooks, or else `start`.
 
-    JupyterLab runs a notebook in the notebook's own folder, the command line in any: both shall mean one `outputs`.
+    JupyterLab runs a notebook in its own folder, the command line in any: both shall mean one `outputs`.
     """
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):

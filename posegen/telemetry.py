@@ -1,8 +1,8 @@
 """Structured logs, timings and metrics.
 
-Low layers record without knowing the journal: they call `record_metric` or `measure`, and whoever drives a run
-installs a sink with `recording_to` that takes what is recorded in its context (threads and tasks started from
-it included, where they copy the context).
+Low layers record without knowing the journal: they call `record_metric` or `measure`, and whoever drives a
+run installs a sink with `recording_to`, which gets what is recorded in its context (in threads and tasks too,
+where they copy the context).
 """
 
 from __future__ import annotations

@@ -114,5 +114,3 @@ class Backend(Protocol):
         BackendError
             With a stable `code` and a sentence for the user.
         """
-
-

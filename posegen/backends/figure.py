@@ -1,8 +1,8 @@
 """The embedded renderer as a backend: free, offline, and honest about being synthetic.
 
-With conditioning "control" it follows the control keypoints. With "prompt" or "none" it looks up the library pose
-whose words the prompt matches best, with seeded joint noise: how well that fits is circular, since the prompt was
-made from the same words.
+With conditioning "control" it follows the control keypoints. With "prompt" or "none" it looks up the library
+pose whose words the prompt matches best, with seeded joint noise: how well that fits is circular, since the
+prompt was made from the same words.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOOK_UP_NOISE_DEG = 6.0
 """Joint noise of a pose that was looked up in words: words do not say exact angles."""
 
 SAME_POSE_ERROR = 0.025
-"""Another body in the same pose lies this close (the male on the female keypoints: see the tests); more is an edit."""
+"""Another body in the same pose lies closer than this (tests/poses/test_fitting.py); more is an edit."""
 
 NO_EFFECT = ("num_inference_steps", "guidance_scale", "controlnet_conditioning_scale", "control_guidance_end")
 
@@ -53,7 +53,9 @@ class FigureOptions(NoOptions):
     @classmethod
     def _known_background(cls, value: str) -> str:
         if value not in ("gradient", "plain", *COLOR_NAMES) and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            raise ValueError(str(UnknownNameError("background", value, ["gradient", "plain", *COLOR_NAMES, "#rrggbb"])))
+            raise ValueError(
+                str(UnknownNameError("background", value, ["gradient", "plain", *COLOR_NAMES, "#rrggbb"]))
+            )
         return value
 
 
@@ -119,7 +121,7 @@ def draw(request: ImageRequest) -> GeneratedImage:
 
 @dataclass(frozen=True, eq=False)
 class Stance:
-    """Joint angles with what they rest on, and the camera that lays them over keypoints, if there were any."""
+    """Joint angles with what they rest on, and the camera that lays them over keypoints, if there are any."""
 
     pose: Pose
     angles: FloatArray
@@ -146,7 +148,7 @@ class Stance:
 def follow(request: ImageRequest, body: Body) -> Stance:
     """Return the stance whose keypoints lie on the request's.
 
-    The task's own pose serves where its keypoints agree; where they were edited, its angles are fitted to them.
+    The task's own pose serves where its keypoints agree; where they were edited, its angles are fitted.
 
     Raises
     ------
@@ -155,7 +157,9 @@ def follow(request: ImageRequest, body: Body) -> Stance:
     """
     task = request.task
     if request.keypoints is None:
-        raise ImageFailedError("conditioning 'control' needs keypoints", backend="figure", code="NO_CONTROL_MAP")
+        raise ImageFailedError(
+            "conditioning 'control' needs keypoints", backend="figure", code="NO_CONTROL_MAP"
+        )
     keypoints = unflipped(request.keypoints, task.width) if task.view.mirrored else request.keypoints
     stance = Stance.of(_start(task, keypoints))
     camera, error = _laid_over(stance, body, task, keypoints)
@@ -176,7 +180,7 @@ def _laid_over(stance: Stance, body: Body, task: ImageTask, keypoints: FloatArra
 
 
 def _start(task: ImageTask, keypoints: FloatArray) -> Pose:
-    """Return the pose to start from: the task's own, else the library pose that looks most like the keypoints."""
+    """Return the pose to start from: the task's own, else the library pose most like the keypoints."""
     if task.pose is not None:
         return Pose.from_content(task.pose)
     library = list(PoseLibrary.builtin())
@@ -205,7 +209,7 @@ def look_up(prompt: str) -> Pose:
 
 @lru_cache(maxsize=1)
 def _weighted_terms() -> tuple[tuple[tuple[str, float], ...], ...]:
-    """Return each pose's words with their weights, scaled to length 1 so that long descriptions do not win."""
+    """Return each pose's words and weights, scaled to length 1 so that long descriptions do not win."""
     documents = [
         set(_words(" ".join([pose.name, pose.description, *pose.tags, pose.category])))
         for pose in PoseLibrary.builtin()

@@ -1,4 +1,4 @@
-"""From 2D keypoints back to a body: the camera that lays a known pose over them, or joint angles that reach them."""
+"""From 2D keypoints back to a body: the camera that lays a pose over them, or angles that reach them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FREE_ANGLES: tuple[str, ...] = tuple(
 """Angles that 18 keypoints say something about."""
 
 PRIOR_DEG = 40.0
-"""How far an angle may leave its start before that costs as much as `RESIDUAL_SHARE` of error at one keypoint."""
+"""How far an angle leaves its start at a tenth of the cost of `RESIDUAL_SHARE` of error at one keypoint."""
 RESIDUAL_SHARE = 0.02
 STEP_DEG = 0.5
 ROUNDS = 14
@@ -100,7 +100,8 @@ def fit_pose(
     """Return joint angles, near a start, whose keypoints seen from `yaw` lie on the given ones.
 
     Damped least squares (Levenberg-Marquardt) over the angles that keypoints say something about; the zoom
-    and shift of the camera are solved for at each step. Depth that the picture does not show stays as in the start.
+    and shift of the camera are solved for at each step. Depth, which a picture does not show, stays as in
+    the start.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def fit_pose(
     """
     if keypoints.shape != (18, 3) or start.shape != (len(ANGLE_NAMES),):
         raise ValueError(
-            f"expected keypoints (18, 3) and start ({len(ANGLE_NAMES)},), got {keypoints.shape}, {start.shape}"
+            f"expected keypoints (18, 3) and start ({len(ANGLE_NAMES)},), "
+            f"got {keypoints.shape} and {start.shape}"
         )
     problem = _Problem(keypoints, yaw, body or load_body(), hands, np.clip(start, LEAST, GREATEST))
     angles, damping = problem.start.copy(), 1e-2

@@ -1,0 +1,11 @@
+"""The strict papermill engine and runner behind `posegen run`.
+
+Parameters are checked against the notebook's schema before a kernel starts, the executed notebook is replaced
+atomically at every save, and the exit code comes from the run's journal, never from the notebook.
+"""
+
+from posegen.notebook_runs.engine import PosegenEngine
+from posegen.notebook_runs.given import GivenParameters, find_notebook, notebooks_folder
+from posegen.notebook_runs.runner import dry_run, run_notebook
+
+__all__ = ["GivenParameters", "PosegenEngine", "dry_run", "find_notebook", "notebooks_folder", "run_notebook"]

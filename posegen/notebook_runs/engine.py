@@ -1,0 +1,163 @@
+"""papermill made strict: parameters are checked first, saves are atomic, signals stop cleanly."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+from papermill.iorw import papermill_io
+
+from posegen import parameters as schemas
+from posegen.parameters import SCHEMAS
+from posegen.pipeline.engine import request_stop
+from posegen.storage.atomic import write_atomically
+
+ENGINE = "posegen"
+ATOMIC_SCHEME = "posegen-atomic://"
+
+
+class PosegenEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no type hints
+    """papermill's engine, made strict: unknown and mistyped parameters are refused before a kernel starts."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> Any:
+        """Check the notebook's parameters, then run it as papermill does.
+
+        Raises
+        ------
+        ParameterError
+            A parameter is unknown or has a wrong type or value.
+        """
+        facts = nb_man.nb.metadata.papermill
+        schema = SCHEMAS.get(Path(str(facts.get("input_path", ""))).stem)
+        if schema is not None:
+            schemas.check(schema, facts.get("parameters", {}))
+        return super().execute_managed_notebook(nb_man, kernel_name, shutdown_wait_time=30, **kwargs)
+
+
+class AtomicHandler:
+    """papermill's access to files, with writes that a kill cannot tear."""
+
+    @staticmethod
+    def _path(path: str) -> Path:
+        return Path(path.removeprefix(ATOMIC_SCHEME))
+
+    def read(self, path: str) -> str:
+        """Return the text of the file."""
+        return self._path(path).read_text(encoding="utf-8")
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the files of a folder."""
+        return [str(entry) for entry in self._path(path).iterdir()]
+
+    def write(self, buf: str, path: str) -> None:
+        """Replace the file, whole."""
+        write_atomically(self._path(path), buf.replace(ATOMIC_SCHEME, "").encode())
+
+    def pretty_path(self, path: str) -> str:
+        """Return the path without its scheme."""
+        return str(self._path(path))
+
+
+def register() -> None:
+    """Make papermill know the engine and the atomic writes, also where no entry point is installed."""
+    papermill_engines.register(ENGINE, PosegenEngine)
+    papermill_io.register(ATOMIC_SCHEME, AtomicHandler())
+
+
+@dataclass(frozen=True)
+class NotebookOutcome:
+    """How the execution of a notebook went.
+
+    Attributes
+    ----------
+    error : str or None
+        Name and text of the exception that a cell ended with.
+    error_name : str or None
+        Its class.
+    kernel_died : bool
+    """
+
+    path: Path
+    error: str | None = None
+    error_name: str | None = None
+    kernel_died: bool = False
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    values: Mapping[str, Any],
+    *,
+    kernel: str | None = None,
+    run_folder: Path | None = None,
+) -> NotebookOutcome:
+    """Execute a notebook with papermill; its output goes to this process's output as it comes.
+
+    Parameters
+    ----------
+    notebook, output : Path
+    values : mapping
+        Checked parameters.
+    kernel : str, optional
+        Name of the Jupyter kernel; by default the notebook's.
+    run_folder : Path, optional
+        Where a SIGINT or SIGTERM leaves the word to stop; without it, signals act as usual.
+    """
+    register()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with stopping_cleanly(run_folder):
+        try:
+            execute_notebook(
+                str(notebook),
+                ATOMIC_SCHEME + str(output),
+                parameters=dict(values),
+                engine_name=ENGINE,
+                kernel_name=kernel,
+                progress_bar=False,
+                log_output=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+            )
+        except PapermillExecutionError as exc:
+            return NotebookOutcome(output, f"{exc.ename}: {exc.evalue}", str(exc.ename))
+        except DeadKernelError:
+            return NotebookOutcome(output, "the notebook's kernel died", "DeadKernelError", kernel_died=True)
+    return NotebookOutcome(output)
+
+
+@contextmanager
+def stopping_cleanly(run_folder: Path | None) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a word to the run to stop; a second SIGINT acts as usual.
+
+    The kernel then finishes what is in flight, journals the interruption and ends its cell by itself, so that
+    the notebook is saved whole.
+    """
+    if run_folder is None:
+        yield
+        return
+    before: dict[signal.Signals, Any] = {}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        sys.stderr.write(f"\n{signal.Signals(number).name}: stopping; images in flight get a few seconds\n")
+        request_stop(run_folder)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        before[kind] = signal.signal(kind, stop)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,144 @@
+"""`posegen run`: check, plan, execute the notebook, and say how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from posegen import parameters as schemas
+from posegen.errors import ParameterError, RunNotFoundError
+from posegen.journal import RunState, read_run
+from posegen.notebook_runs.engine import NotebookOutcome, execute
+from posegen.notebook_runs.given import GivenParameters, find_notebook
+from posegen.parameters import SCHEMAS, BatchParameters
+from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.plan import Plan, build_plan
+from posegen.pipeline.run import check_run, new_run_id, run_folder
+from posegen.pipeline.summary import RunSummary
+from posegen.settings import Settings, load_settings
+from posegen.storage import check_writable
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A notebook with checked parameters, before anything is written or spent.
+
+    Attributes
+    ----------
+    plan : Plan or None
+        None for a notebook that makes no images.
+    """
+
+    notebook: Path
+    values: dict[str, Any]
+    plan: Plan | None
+
+
+def prepare(notebook: str, given: GivenParameters) -> Prepared:
+    """Return the notebook and its checked parameters.
+
+    Raises
+    ------
+    InputError
+        An unknown notebook; a parameter that is unknown, of a wrong type or not allowed; an empty selection.
+    """
+    path = find_notebook(notebook)
+    values = given.merged()
+    schema = SCHEMAS.get(path.stem)
+    if schema is None:
+        return Prepared(path, values, None)
+    checked = schemas.check(schema, values)
+    if not isinstance(checked, BatchParameters):
+        return Prepared(path, values, None)
+    return Prepared(path, values, build_plan(checked))
+
+
+def dry_run(notebook: str, given: GivenParameters) -> Plan:
+    """Return the plan that the notebook would carry out; writes and spends nothing.
+
+    Raises
+    ------
+    ParameterError
+        The notebook makes no images.
+    InputError
+        As `prepare`.
+    """
+    prepared = prepare(notebook, given)
+    if prepared.plan is None:
+        raise ParameterError(
+            "notebook", f"{prepared.notebook.stem} makes no images, so it has no plan to show"
+        )
+    check_run(prepared.plan, load_settings())
+    return prepared.plan
+
+
+def run_notebook(
+    notebook: str, given: GivenParameters, *, kernel: str | None = None, say: Say = print
+) -> tuple[int, RunSummary | None]:
+    """Run a notebook strictly; return the exit code and, for a batch, how the run stands.
+
+    Raises
+    ------
+    InputError
+        Before a kernel starts.
+    StorageError
+        The folder cannot be written.
+    """
+    prepared = prepare(notebook, given)
+    settings = load_settings()
+    if prepared.plan is None:
+        output = settings.root / "notebooks" / f"{prepared.notebook.stem}-{new_run_id()}.ipynb"
+        check_writable(settings.root)
+        outcome = execute(prepared.notebook, output, prepared.values, kernel=kernel)
+        return _plain_exit_code(outcome, say), None
+    return _run_batch(prepared, prepared.plan, settings, kernel, say)
+
+
+def _run_batch(
+    prepared: Prepared, plan: Plan, settings: Settings, kernel: str | None, say: Say
+) -> tuple[int, RunSummary]:
+    state = check_run(plan, settings)
+    run_id = plan.parameters.run_id or new_run_id()
+    if state is not None and state.status == "finished":
+        say(f"run {run_id} is finished: nothing to make")
+        summary = RunSummary(state, settings.root)
+        return summary.exit_code, summary
+    check_writable(settings.root)
+    folder = run_folder(settings.root, run_id)
+    (folder / STOP_FILE).unlink(missing_ok=True)
+    say(f"run {run_id}: {len(plan.tasks)} images into {folder}")
+    output = next_notebook(folder)
+    outcome = execute(
+        prepared.notebook, output, {**prepared.values, "run_id": run_id}, kernel=kernel, run_folder=folder
+    )
+    try:
+        summary = RunSummary(read_run(settings.root, run_id), settings.root)
+    except RunNotFoundError:
+        return _plain_exit_code(outcome, say), RunSummary(RunState(run_id=run_id), settings.root)
+    return _batch_exit_code(summary, outcome, say), summary
+
+
+def next_notebook(folder: Path) -> Path:
+    """Return the path of the next attempt's executed notebook; no earlier one is overwritten."""
+    taken = [int(path.stem) for path in (folder / "notebooks").glob("*.ipynb") if path.stem.isdigit()]
+    return folder / "notebooks" / f"{max(taken, default=0) + 1:04d}.ipynb"
+
+
+def _batch_exit_code(summary: RunSummary, outcome: NotebookOutcome, say: Say) -> int:
+    """Return the journal's exit code, or 1 where the notebook broke although the run went well."""
+    expected = {"ImagesFailedError", "RunInterruptedError"}
+    if outcome.error is None or outcome.error_name in expected:
+        return summary.exit_code
+    say(f"the notebook ended with {outcome.error}; see {outcome.path}")
+    return 5 if summary.state.status == "unfinished" and outcome.kernel_died else max(1, summary.exit_code)
+
+
+def _plain_exit_code(outcome: NotebookOutcome, say: Say) -> int:
+    if outcome.error is None:
+        return 0
+    say(f"the notebook ended with {outcome.error}; see {outcome.path}")
+    return 2 if outcome.error_name in ("ParameterError", "UnknownNameError") else 1

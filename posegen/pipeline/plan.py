@@ -1,0 +1,247 @@
+"""From validated parameters to a plan: the list of image tasks, each with an id derived from its content."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, description, enhanced_prompt
+
+from posegen import credits as prices
+from posegen.backends import Backend, get_backend
+from posegen.errors import ParameterError
+from posegen.parameters import BatchParameters
+from posegen.pipeline.control import control_map_sha256
+from posegen.pipeline.progress import duration
+from posegen.pipeline.tables import html_table
+from posegen.poses.library import Pose, PoseLibrary
+from posegen.records import Avatar, Conditioning, ImageTask, View
+from posegen.settings import load_settings
+
+NOT_THE_PICTURE = ("task_id", "index", "pose_id", "user_prompt")
+"""Fields of a task that do not decide its picture, and so not its id."""
+
+NOT_THE_SPEC = ("run_id", "concurrency")
+"""Parameters that may differ between the attempts of one run."""
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What a run will make.
+
+    Attributes
+    ----------
+    parameters : BatchParameters
+    tasks : tuple of ImageTask
+        In order, no two with the same id.
+    notes : tuple of str
+        What the user should know before it starts.
+    """
+
+    parameters: BatchParameters
+    tasks: tuple[ImageTask, ...]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """The parameters as plain values, without those that may differ between attempts."""
+        values = self.parameters.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name not in NOT_THE_SPEC}
+
+    @property
+    def spec_hash(self) -> str:
+        """Hash of the spec and of the tasks it came to."""
+        return content_hash({"spec": self.spec, "tasks": [task.task_id for task in self.tasks]})
+
+    @property
+    def cost_credits(self) -> int:
+        """Credits for all images."""
+        return prices.price(len(self.tasks))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the plan comes to, as one flat mapping."""
+        settings = load_settings()
+        parameters = self.parameters
+        conditioning = Counter(task.conditioning for task in self.tasks)
+        return {
+            "images": len(self.tasks),
+            "poses": len({task.pose_id for task in self.tasks if task.pose_id}),
+            "size": f"{parameters.width}x{parameters.height}",
+            "backend": parameters.backend,
+            "conditioning": ", ".join(f"{name} {count}" for name, count in conditioning.items()),
+            "credits": self.cost_credits,
+            "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
+            "run_id": parameters.run_id or "made from the time at the start",
+            "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        """Name the number of images and their price."""
+        return f"<Plan: {len(self.tasks)} images, {self.cost_credits} credits>"
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            [{"what": name.replace("_", " "), "value": value} for name, value in self.facts().items()]
+        )
+
+    def estimated_s(self, cpu_threads: int) -> float:
+        """Return the expected seconds, given how many threads draw at once."""
+        if not self.tasks:
+            return 0.0
+        backend = get_backend(self.parameters.backend)
+        total = sum(backend.typical_s(task.width, task.height) for task in self.tasks)
+        at_once = (
+            min(self.parameters.concurrency, cpu_threads) if backend.version else self.parameters.concurrency
+        )
+        return total / max(1, min(at_once, len(self.tasks)))
+
+
+def content_hash(value: object) -> str:
+    """Return 32 hexadecimal digits that stand for `value` (plain values; key order does not matter)."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
+
+
+def open_library(parameters: BatchParameters) -> PoseLibrary:
+    """Return the built-in library with the user's own beside it, if there is one."""
+    library = PoseLibrary.builtin()
+    return library.with_file(Path(parameters.pose_library)) if parameters.pose_library else library
+
+
+def select_poses(parameters: BatchParameters, library: PoseLibrary) -> list[Pose]:
+    """Return the poses asked for: by id, then by category, then by search, each once.
+
+    Raises
+    ------
+    UnknownNameError
+        A pose or category nobody knows.
+    ParameterError
+        The search matches nothing.
+    """
+    wanted: list[Pose] = []
+    for pose_id in parameters.selected_poses:
+        wanted.extend(library if pose_id == "all" else [library.get(pose_id)])
+    for category in parameters.categories:
+        wanted.extend(library.category(category))
+    if parameters.search.strip():
+        found = library.search(parameters.search)
+        if not found:
+            raise ParameterError(
+                "search", f"no pose matches {parameters.search!r}; `posegen poses` lists what there is"
+            )
+        wanted.extend(found)
+    return list({pose.id: pose for pose in wanted}.values())
+
+
+def build_plan(
+    parameters: BatchParameters,
+    library: PoseLibrary | None = None,
+    *,
+    on_task: Callable[[], None] | None = None,
+) -> Plan:
+    """Return the plan of a batch. Reads the pose library; writes and spends nothing.
+
+    Parameters
+    ----------
+    parameters : BatchParameters
+    library : PoseLibrary, optional
+        By default the built-in one with the user's.
+    on_task : callable, optional
+        Called after each task, for a progress display.
+
+    Raises
+    ------
+    InputError
+        A pose, category or search that selects nothing.
+    """
+    library = library or open_library(parameters)
+    backend = get_backend(parameters.backend)
+    poses: Sequence[Pose | None] = [None] if parameters.text_alone else select_poses(parameters, library)
+    tasks: dict[str, ImageTask] = {}
+    for pose, view, avatar, words, repeat in _combinations(parameters, poses):
+        task = _task(parameters, backend, pose, view, avatar, words, repeat, len(tasks))
+        tasks.setdefault(task.task_id, task)
+        if on_task is not None:
+            on_task()
+    return Plan(parameters, tuple(tasks.values()), tuple(_notes(parameters, backend)))
+
+
+def _combinations(
+    parameters: BatchParameters, poses: Sequence[Pose | None]
+) -> Iterator[tuple[Pose | None, View, Avatar, str, int]]:
+    views = [View()] if parameters.text_alone else parameters.view_list
+    repeats = range(parameters.images_per_pose)
+    return itertools.product(poses, views, parameters.avatar_list, parameters.prompt_list, repeats)
+
+
+def _task(
+    parameters: BatchParameters,
+    backend: Backend,
+    pose: Pose | None,
+    view: View,
+    avatar: Avatar,
+    words: str,
+    repeat: int,
+    index: int,
+) -> ImageTask:
+    conditioning = _conditioning(parameters, backend, pose)
+    pose_words = description(pose, view) if pose is not None and conditioning != "none" else ""
+    negative = parameters.negative_prompt
+    fields: dict[str, Any] = {
+        "backend": backend.name,
+        "user_prompt": words,
+        "prompt": enhanced_prompt(words, pose_words, avatar),
+        "negative_prompt": DEFAULT_NEGATIVE_PROMPT if negative is None else negative,
+        "avatar": avatar,
+        "seed": image_seed(parameters.seed, pose, view, avatar, words, repeat),
+        "width": parameters.width,
+        "height": parameters.height,
+        "conditioning": conditioning,
+        "pose_id": pose.id if pose else None,
+        "pose": pose.content() if pose else None,
+        "view": view,
+        "model": parameters.model or backend.default_model,
+        "num_inference_steps": parameters.num_inference_steps,
+        "guidance_scale": parameters.guidance_scale,
+        "controlnet_conditioning_scale": parameters.controlnet_conditioning_scale,
+        "control_guidance_end": parameters.control_guidance_end,
+        "renderer_version": backend.version,
+        "options": dict(parameters.backend_options),
+    }
+    if pose is not None and conditioning == "control":
+        fields["control_map_sha256"] = control_map_sha256(pose, view, parameters.width, parameters.height)
+    return ImageTask(task_id=task_id(fields), index=index, **fields)
+
+
+def task_id(fields: Mapping[str, Any]) -> str:
+    """Return the id of the task with these fields: a hash of all that decides its picture."""
+    return content_hash({name: value for name, value in fields.items() if name not in NOT_THE_PICTURE})
+
+
+def image_seed(run_seed: int, pose: Pose | None, view: View, avatar: Avatar, words: str, repeat: int) -> int:
+    """Return one image's seed, from 0 to 2**32 - 1.
+
+    Backend and conditioning have no part in it, so that arms of an experiment share their seeds.
+    """
+    pose_hash = pose.content_hash() if pose else None
+    return int(content_hash([run_seed, pose_hash, view, avatar, words, repeat])[:8], 16)
+
+
+def _conditioning(parameters: BatchParameters, backend: Backend, pose: Pose | None) -> Conditioning:
+    if pose is None:
+        return "none"
+    return backend.conditionings[0] if parameters.conditioning == "auto" else parameters.conditioning
+
+
+def _notes(parameters: BatchParameters, backend: Backend) -> Iterator[str]:
+    if parameters.text_alone:
+        yield "images from text alone: pose accuracy does not apply"
+    if backend.negative_prompt_note and parameters.negative_prompt:
+        yield backend.negative_prompt_note

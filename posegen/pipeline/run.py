@@ -1,0 +1,195 @@
+"""A run from outside: start it or go on with it, wait for it, and see how it stands."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from posegen.errors import RunConflictError, RunInterruptedError
+from posegen.journal import RunPlanned, RunState, SegmentWriter, read_run, run_exists
+from posegen.pipeline.engine import DRAIN_S, Engine, Job
+from posegen.pipeline.plan import Plan
+from posegen.pipeline.progress import Progress, choose_display
+from posegen.pipeline.summary import RunSummary
+from posegen.records import ImageTask
+from posegen.settings import Settings, load_settings
+from posegen.storage import check_writable, open_storage
+
+WAIT_SLICE_S = 0.1
+
+
+class Run:
+    """One attempt of a run, or a finished run with nothing left to make."""
+
+    def __init__(self, run_id: str, settings: Settings, engine: Engine | None) -> None:
+        self.run_id = run_id
+        self.folder = run_folder(settings.root, run_id)
+        self._settings = settings
+        self._engine = engine
+
+    def __repr__(self) -> str:
+        """Name the run and how far it is."""
+        return f"<Run {self.run_id}: {self.progress.line()}>"
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is."""
+        if self._engine is None:
+            state = self.state()
+            return Progress(planned=len(state.tasks), kept=state.made, failed=state.failed)
+        return self._engine.progress
+
+    @property
+    def running(self) -> bool:
+        """Whether images are still being made."""
+        return self._engine is not None and not self._engine.join(0)
+
+    def state(self) -> RunState:
+        """Return how the run stands by its journal."""
+        return read_run(self._settings.root, self.run_id)
+
+    def summary(self) -> RunSummary:
+        """Return what the journal says was made, with the pictures at hand."""
+        return RunSummary(self.state(), self._settings.root)
+
+    def stop(self, reason: str = "stopped by the user") -> None:
+        """Start no more images; those in flight get a few seconds. The run can be gone on with."""
+        if self._engine is not None:
+            self._engine.stop(reason)
+
+    def wait(self, on_progress: Callable[[Progress], None] | None = None) -> RunSummary:
+        """Wait for the end, showing progress; return how the run stands.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets the progress several times a second, in place of a bar or lines.
+
+        Raises
+        ------
+        RunInterruptedError
+            It was stopped: by `stop`, by the kernel's interrupt, or from another process.
+        PosegenError
+            The whole run failed: a full disk, a journal that cannot be written.
+        """
+        if self._engine is not None:
+            self._follow(self._engine, on_progress)
+            if self._engine.error is not None:
+                raise self._engine.error
+        summary = self.summary()
+        if self._engine is not None and self._engine.stop_reason:
+            raise RunInterruptedError(self.run_id, summary.state.made, len(summary.state.tasks))
+        if self._engine is None:
+            print(f"run {self.run_id} is finished: nothing to make")  # noqa: T201  (shown in the notebook)
+        summary.save_contact_sheet()
+        return summary
+
+    def _follow(self, engine: Engine, on_progress: Callable[[Progress], None] | None) -> None:
+        display = None if on_progress else choose_display(engine.job.planned, self._settings.progress)
+        show = on_progress or (display.update if display else lambda _: None)
+        try:
+            while not engine.join(WAIT_SLICE_S):
+                show(engine.progress)
+        except KeyboardInterrupt:
+            engine.stop("interrupted")
+            engine.join(DRAIN_S + 1)
+        finally:
+            show(engine.progress)
+            if display is not None:
+                display.close(engine.progress)
+
+
+def start(plan: Plan, settings: Settings | None = None) -> Run:
+    """Start the run of a plan, or go on with it where it was left; returns at once.
+
+    Raises
+    ------
+    RunConflictError
+        The run id belongs to another plan.
+    StorageError
+        The folder cannot be written.
+    """
+    settings = settings or load_settings()
+    state = check_run(plan, settings)
+    run_id = plan.parameters.run_id or new_run_id()
+    if state is not None and state.status == "finished":
+        return Run(run_id, settings, None)
+    check_writable(settings.root)
+    storage = open_storage(settings.storage_mode, settings.root)
+    folder = run_folder(settings.root, run_id)
+    writer = SegmentWriter.open(folder / "journal", run_id, kind="batch")
+    tasks: tuple[ImageTask, ...] = plan.tasks
+    if state is None or not state.tasks:
+        event = RunPlanned(
+            spec=plan.spec,
+            spec_hash=plan.spec_hash,
+            tasks=plan.tasks,
+            project=plan.parameters.project,
+            user=plan.parameters.user,
+        )
+        writer.append(event).result()
+    else:
+        tasks = state.pending
+    job = Job(
+        run_id=run_id,
+        folder=folder,
+        tasks=tasks,
+        concurrency=plan.parameters.concurrency,
+        may_be_stored=state is not None,
+        planned=len(plan.tasks),
+        kept=len(plan.tasks) - len(tasks),
+    )
+    engine = Engine(job, storage, writer, settings.cpu_threads)
+    engine.start()
+    return Run(run_id, settings, engine)
+
+
+def check_run(plan: Plan, settings: Settings) -> RunState | None:
+    """Return the state of the run that the plan's run id names, if there is one; changes nothing.
+
+    Raises
+    ------
+    RunConflictError
+        It was planned from other parameters; names them.
+    """
+    run_id = plan.parameters.run_id
+    if run_id is None or not run_exists(settings.root, run_id):
+        return None
+    state = read_run(settings.root, run_id)
+    if state.tasks and state.spec_hash != plan.spec_hash:
+        raise RunConflictError(run_id, list(_differences(state, plan)))
+    return state
+
+
+def _differences(state: RunState, plan: Plan) -> list[str]:
+    """Return one line for each parameter in which a run and a plan differ."""
+    before = state.spec or {}
+    names = [name for name in plan.spec if before.get(name) != plan.spec[name]]
+    lines = [f"{name}: it has {before.get(name)!r}, now {plan.spec[name]!r}" for name in names]
+    return lines or [
+        "the same parameters now mean other images: the pose library or the renderer has changed"
+    ]
+
+
+def open_run(run_id: str, settings: Settings | None = None) -> RunSummary:
+    """Return how a run stands: its figures, images and contact sheet.
+
+    Raises
+    ------
+    RunNotFoundError
+        Names the nearest runs.
+    """
+    root = (settings or load_settings()).root
+    return RunSummary(read_run(root, run_id), root)
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Return a run id from the time (UTC), sorting by it, with four random digits."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """Return the folder of a run."""
+    return root / "runs" / run_id

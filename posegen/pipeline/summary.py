@@ -1,0 +1,200 @@
+"""How a run stands, as a table and as pictures: a view of its journal."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from posegen.errors import ImagesFailedError, UnknownNameError
+from posegen.images import SheetItem, contact_sheet, decode, encode_png, recipe_json
+from posegen.journal import RunState
+from posegen.pipeline.tables import html_table
+from posegen.records import ImageRecord, ImageTask
+from posegen.storage import LocalStorage, Storage, control_map_key
+from posegen.storage.atomic import write_atomically
+
+SYNTHETIC_NOTE = (
+    "Drawn by the embedded renderer: synthetic pictures, which test the chain and say nothing about a "
+    "generative model."
+)
+LOOKED_UP_NOTE = (
+    "With conditioning 'prompt' or 'none' the embedded renderer looks the pose up in the prompt's words, so "
+    "how well it fits is circular."
+)
+
+
+class RunSummary:
+    """A run's images, figures and pictures.
+
+    Parameters
+    ----------
+    state : RunState
+        The fold of the run's journal.
+    root : Path
+        The folder that holds `runs/`.
+    """
+
+    def __init__(self, state: RunState, root: Path, storage: Storage | None = None) -> None:
+        self.state = state
+        self.folder = root / "runs" / state.run_id
+        self._storage = storage or LocalStorage(root)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all made, 3 some failed, 4 none made, 5 interrupted or cut off and resumable."""
+        if self.state.status != "finished":
+            return 5
+        if not self.state.failed:
+            return 0
+        return 3 if self.state.made else 4
+
+    @property
+    def contact_sheet_path(self) -> Path:
+        """Where `save_contact_sheet` writes."""
+        return self.folder / "contact_sheet.png"
+
+    @cached_property
+    def records(self) -> dict[str, ImageRecord]:
+        """The images made, by task id."""
+        return self.state.records
+
+    def raise_for_failures(self) -> None:
+        """Raise if an image failed for good, so that a scheduler sees it.
+
+        Raises
+        ------
+        ImagesFailedError
+        """
+        if self.state.failed:
+            raise ImagesFailedError(self.state.run_id, self.state.failed, len(self.state.tasks))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row an image, in the plan's order."""
+        return [self._row(task) for task in self.state.tasks]
+
+    def _row(self, task: ImageTask) -> dict[str, Any]:
+        record = self.records.get(task.task_id)
+        failure = self.state.failures.get(task.task_id)
+        status = "made" if record else "failed" if failure else "pending"
+        return {
+            "task_id": task.task_id,
+            "pose": task.pose_id,
+            "view": view_label(task),
+            "seed": task.seed,
+            "status": status,
+            "conditioning": record.conditioning if record else None,
+            "seconds": round(record.duration_ms / 1000, 2) if record else None,
+            "kilobytes": round(record.size_bytes / 1000) if record else None,
+            "image": record.key if record else None,
+            "failure": f"{failure.code}: {failure.message}" if failure else None,
+            "notes": list(record.notes) if record else [],
+        }
+
+    def task_facts(self, task_id: str) -> dict[str, Any]:
+        """Return one image's whole recipe, with what was made of it.
+
+        Raises
+        ------
+        UnknownNameError
+            No task, or several, with an id that starts so.
+        """
+        found = [task for task in self.state.tasks if task.task_id.startswith(task_id)]
+        if len(found) != 1 or not task_id:
+            raise UnknownNameError("task", task_id, [task.task_id for task in self.state.tasks])
+        task = found[0]
+        record = self.records.get(task.task_id)
+        failure = self.state.failures.get(task.task_id)
+        return {
+            "recipe": json.loads(recipe_json(task)),
+            "image": msgspec.to_builtins(record) if record else None,
+            "failure": msgspec.to_builtins(failure) if failure else None,
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return the run's figures as one flat mapping."""
+        made = list(self.records.values())
+        return {
+            "run_id": self.state.run_id,
+            "status": self.state.status,
+            "planned": len(self.state.tasks),
+            "made": self.state.made,
+            "failed": self.state.failed,
+            "synthetic": sum(record.synthetic for record in made),
+            "attempts": len(self.state.attempts),
+            "mean_seconds": round(sum(r.duration_ms for r in made) / len(made) / 1000, 2) if made else None,
+            "image_megabytes": round(sum(r.size_bytes for r in made) / 1e6, 2),
+            "folder": str(self.folder),
+        }
+
+    @cached_property
+    def _sheet(self) -> NDArray[np.uint8]:
+        return contact_sheet(list(self._items(self.state.tasks)), title=self._title())
+
+    def save_contact_sheet(self) -> Path:
+        """Write the contact sheet into the run's folder; return its path."""
+        write_atomically(self.contact_sheet_path, encode_png(self._sheet))
+        return self.contact_sheet_path
+
+    def contact_sheet(self) -> Image.Image:
+        """Return all images with their captions on one picture."""
+        return Image.fromarray(self._sheet)
+
+    def beside_control_maps(self, most: int = 24) -> Image.Image:
+        """Return the first `most` images, each beside the control map that asked for it."""
+        items = list(self._items(self.state.tasks[:most], maps=True))
+        return Image.fromarray(contact_sheet(items, title=self._title(), control_maps="beside"))
+
+    def _title(self) -> str:
+        facts = self.facts()
+        return f"{facts['run_id']}: {facts['made']} of {facts['planned']} images"
+
+    def _items(self, tasks: Sequence[ImageTask], *, maps: bool = False) -> Iterator[SheetItem]:
+        for task in tasks:
+            record = self.records.get(task.task_id)
+            failure = self.state.failures.get(task.task_id)
+            sha256 = task.control_map_sha256 if maps else None
+            yield SheetItem(
+                pixels=self._loader(record.key) if record else None,
+                caption=task.pose_id or task.user_prompt,
+                detail=f"{view_label(task)}, seed {task.seed}",
+                control_map=self._loader(control_map_key(sha256)) if sha256 else None,
+                failure=failure.code if failure else "not found" if record else "pending",
+            )
+
+    def _loader(self, key: str) -> Callable[[], NDArray[np.uint8]] | None:
+        """Return a function that loads a stored picture when the sheet needs it; None if it is gone."""
+        return (lambda: decode(self._storage.get(key))) if self._storage.exists(key) else None
+
+    def __repr__(self) -> str:
+        """Return the figures as one line."""
+        facts = self.facts()
+        return (
+            f"<run {facts['run_id']}: {facts['made']} of {facts['planned']} made, {facts['failed']} failed>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [{name: row[name] for name in _SHOWN} for row in self.rows()]
+        notes = [SYNTHETIC_NOTE] if self.facts()["synthetic"] else []
+        if any(task.backend == "figure" and task.conditioning != "control" for task in self.state.tasks):
+            notes.append(LOOKED_UP_NOTE)
+        figures = html_table([{k: v for k, v in self.facts().items() if k != "folder"}])
+        return figures + html_table(rows) + "".join(f"<p><em>{html.escape(note)}</em></p>" for note in notes)
+
+
+_SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
+
+
+def view_label(task: ImageTask) -> str:
+    """Return the view of a task in a few characters, such as `yaw 35, mirrored`."""
+    if task.pose_id is None:
+        return "-"
+    return f"yaw {task.view.yaw:g}" + (", mirrored" if task.view.mirrored else "")
