@@ -98,8 +98,8 @@ def load_body(name: str = "female", *, male_share: float | None = None) -> Body:
     names = tuple(str(bone) for bone in arrays["bone_names"])
     heads = _blend(arrays, "heads", share)
     samples = _blend(arrays, "samples", share)
-    weights = arrays["sample_weights"].astype(np.float64)
-    ball_weights = arrays["ball_weights"].astype(np.float64)
+    weights = _unit_rows(arrays["sample_weights"])
+    ball_weights = _unit_rows(arrays["ball_weights"])
     balls = _blend(arrays, "balls", share)
     return Body(
         male_share=share,
@@ -109,7 +109,7 @@ def load_body(name: str = "female", *, male_share: float | None = None) -> Body:
         zero=_zero_rotations(names, heads),
         keypoint_names=tuple(str(keypoint) for keypoint in arrays["keypoint_names"]),
         keypoint_offsets=_blend(arrays, "keypoint_offsets", share),
-        keypoint_weights=arrays["keypoint_weights"].astype(np.float64),
+        keypoint_weights=_unit_rows(arrays["keypoint_weights"]),
         sample_offsets=weights[:, :, None] * (samples[:, None, :] - heads),
         sample_weights=weights,
         sample_bones=weights.argmax(axis=1),
@@ -130,6 +130,12 @@ def _arrays() -> dict[str, NDArray[np.generic]]:
 def _blend(arrays: dict[str, NDArray[np.generic]], what: str, share: float) -> FloatArray:
     female, male = (arrays[f"{what}_{name}"].astype(np.float64) for name in ("female", "male"))
     return np.asarray((1 - share) * female + share * male)
+
+
+def _unit_rows(weights: NDArray[np.generic]) -> FloatArray:
+    """Return weights whose rows sum to 1 in double precision too, so that lifting a body lifts all of it."""
+    rows = weights.astype(np.float64)
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
 
 def _zero_rotations(names: tuple[str, ...], heads: FloatArray) -> FloatArray:

@@ -254,8 +254,7 @@ def forward(
 def _points(
     rotations: FloatArray, positions: FloatArray, offsets: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    count = len(rotations)
-    flat = rotations.transpose(0, 1, 3, 2).reshape(count, -1, 3)
+    flat = rotations.transpose(0, 1, 3, 2).reshape(len(rotations), 3 * rotations.shape[1], 3)
     return np.asarray(offsets.reshape(len(offsets), -1) @ flat + weights @ positions)
 
 
@@ -331,7 +330,10 @@ def _arm(column: Column) -> dict[str, FloatArray]:
     axis = np.stack([-np.sin(radians), -np.cos(radians), np.zeros_like(radians)], axis=1)
     # Swing, then twist: unlike ISB's Y-X-Y angles this has no jump where the arm hangs.
     swing = about_axis(axis, elevation)
-    girdle = _RHYTHM_SHARE * _soft_excess(elevation - _RHYTHM_START_DEG)
+    # Exactly nothing while the arm hangs, or `plane` would turn the girdle of a hanging arm.
+    girdle = _RHYTHM_SHARE * (
+        _soft_excess(elevation - _RHYTHM_START_DEG) - _soft_excess(np.array(-_RHYTHM_START_DEG))
+    )
     forward_deg = column("clavicle.protraction") + 12 * np.sin(radians) * np.minimum(elevation / 90, 1)
     lift_deg = column("clavicle.elevation") + _CLAVICLE_SHARE * girdle
     clavicle = about_z(-forward_deg) @ about_y(-lift_deg)

@@ -37,6 +37,7 @@ def search(poses: Sequence[Pose], text: str) -> list[Pose]:
     wanted = [word for word in wanted if word not in _FILLERS] or wanted
     if not wanted:
         return list(poses)
+    stems = [_stem(word) for word in wanted]
     fields = [_fields(pose) for pose in poses]
     vocabulary = {word for pose_fields in fields for words in pose_fields for word in words}
     spelt = [_spellings(word, vocabulary) for word in wanted]
@@ -44,13 +45,17 @@ def search(poses: Sequence[Pose], text: str) -> list[Pose]:
     for pose, pose_fields in zip(poses, fields, strict=True):
         scores = [_score(qualities, pose_fields) for qualities in spelt]
         if all(scores):
-            whole = wanted in (_words(pose.id), _words(pose.name))
+            whole = stems in (_stems(pose.id), _stems(pose.name))
             scored.append((sum(scores) + _WHOLE_NAME * whole, pose))
     return [pose for _, pose in sorted(scored, key=lambda entry: -entry[0])]
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def _stems(text: str) -> list[str]:
+    return [_stem(word) for word in _words(text) if word not in _FILLERS]
 
 
 def _fields(pose: Pose) -> tuple[set[str], ...]:
