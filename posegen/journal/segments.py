@@ -2,8 +2,8 @@
 
 A run's journal is a folder of segments, `0001.jsonl`, `0002.jsonl` ..., one per attempt. The first line of a
 segment, `attempt_started`, names the accepted length of every earlier one. Bytes beyond that do not exist:
-they were written by an owner that had been taken over. Reading works at any moment, also while a line is being
-written.
+they were written by an owner that had been taken over. Reading works at any moment, also while a line is
+being written.
 """
 
 from __future__ import annotations

@@ -98,14 +98,7 @@ class SegmentWriter:
         if after is not None and last != after:
             raise _taken(run_id, last)
         _check_run(earlier, run_id)
-        path = folder / segment_name(last + 1)
-        try:
-            atomic.make_folders(folder)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
-        except FileExistsError as exc:
-            raise _taken(run_id, last + 1) from exc
-        except OSError as exc:
-            raise _journal_error(exc, path) from exc
+        descriptor = _create(folder / segment_name(last + 1), run_id)
         writer = cls(folder, last + 1, run_id, clock, descriptor)
         try:
             writer._begin(kind, owner or current_owner(), earlier)
@@ -253,6 +246,20 @@ class SegmentWriter:
     def _fail(self, error: PosegenError) -> None:
         with self._lock:
             self._failure = error
+
+
+def _create(path: Path, run_id: str) -> int:
+    """Make a segment's file, which nobody else has made; return its descriptor."""
+    try:
+        atomic.make_folders(path.parent)
+    except OSError as exc:
+        raise _journal_error(exc, path) from exc
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+    except FileExistsError as exc:
+        raise _taken(run_id, int(path.stem)) from exc
+    except OSError as exc:
+        raise _journal_error(exc, path) from exc
 
 
 def _sync(descriptor: int) -> None:
