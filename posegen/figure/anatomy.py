@@ -44,9 +44,22 @@ class Anatomy:
     head: Float
 
 
-@lru_cache(maxsize=1)
-def anatomy() -> Anatomy:
-    """Return the coordinates of the shipped body."""
+@lru_cache(maxsize=8)
+def anatomy(ironing: int = 0) -> Anatomy:
+    """Return the coordinates of the shipped body.
+
+    Parameters
+    ----------
+    ironing : int
+        Smoothing steps, as many as a garment's shell gets: so a border that is straight in these coordinates is
+        straight on the shell.
+    """
+    if ironing:
+        plain, topology = anatomy(), body_topology()
+        return Anatomy(
+            smooth(plain.template, topology, ironing), smooth(plain.along_arm, topology, ironing),
+            smooth(plain.arm, topology, ironing), smooth(plain.hand, topology, ironing), plain.leg, plain.head,
+        )  # fmt: skip
     mesh = load_mesh()
     dense = mesh.weights.dense(len(mesh.parents))
 

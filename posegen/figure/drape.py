@@ -13,6 +13,8 @@ Float = NDArray[np.float32]
 
 _ANGLES = 48
 _STEP_M = 0.012
+_FREE_BELOW = -0.69
+"""Below the ankle a trouser leg keeps its own form, whatever the foot's is."""
 
 
 def hang(shell: Float, slope: float) -> Float:
@@ -32,8 +34,9 @@ def hang(shell: Float, slope: float) -> Float:
         on_side = a.template[:, 0] * side > 0
         leg = smoothstep(-0.10, -0.22, a.template[:, 2]) * on_side * (1 - a.arm)
         moved = moved + _outwards(
-            shell, leg.astype(np.float32), _leg_axis(shell, side), slope, top=-0.10, bottom=-0.79, most=0.035
-        )
+            shell, leg.astype(np.float32), _leg_axis(shell, side), slope, top=-0.10, bottom=-0.80, most=0.035,
+            free_below=_FREE_BELOW,
+        )  # fmt: skip
     return moved
 
 
@@ -56,8 +59,9 @@ def _leg_axis(shell: Float, side: float) -> Float:
 
 
 def _outwards(
-    shell: Float, share: Float, axis: Float, slope: float, *, top: float, bottom: float, most: float
-) -> Float:
+    shell: Float, share: Float, axis: Float, slope: float, *, top: float, bottom: float, most: float,
+    free_below: float = -1.0,
+) -> Float:  # fmt: skip
     """Return the displacement that lifts `shell` to its hanging envelope about `axis`."""
     z = anatomy().template[:, 2]
     offset = shell[:, :2] - axis
@@ -71,12 +75,14 @@ def _outwards(
     np.maximum.at(grid, (row, np.rint(angle[use]).astype(int) % _ANGLES), radius[use])
     grid = _fill(grid)
     envelope = grid.copy()
+    free = int((top - free_below) / _STEP_M) + 1
+    grid[free:] = 0
     for i in range(1, levels):
         envelope[i] = np.maximum(grid[i], envelope[i - 1] - slope * _STEP_M)
     for _ in range(2):
         envelope = (np.roll(envelope, 1, 1) + 2 * envelope + np.roll(envelope, -1, 1)) / 4
     wanted = _sample(envelope, level, angle)
-    lift = np.clip(wanted - radius, 0, most) * share
+    lift = np.clip(wanted - radius, np.where(z < free_below, -0.25, 0), most) * share
     lift = smooth(lift.astype(np.float32), body_topology(), 6)
     direction = offset / np.maximum(radius, 1e-4)[:, None]
     out = np.zeros_like(shell)

@@ -17,6 +17,8 @@ from posegen.figure.topology import smooth, spread_maximum, vertex_normals
 
 Float = NDArray[np.float32]
 
+_FINISH = 3
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -49,28 +51,29 @@ class Cut:
     neck_drop: float = 0.0
     flare: float = 0.0
     slope: float = 0.3
-    iron: int = 14
+    iron: int = 24
 
 
 TOPS = {
-    "t-shirt": Cut(hem=-0.005, sleeve=0.150, ease=0.009, flare=0.011, slope=0.10),
-    "long-sleeve shirt": Cut(hem=0.000, sleeve=0.475, ease=0.008, flare=0.003, slope=0.14),
-    "tank top": Cut(hem=0.005, sleeve=-1.0, neck_drop=0.055, ease=0.006, slope=0.16),
-    "sweater": Cut(hem=-0.005, sleeve=0.480, ease=0.015, flare=0.001, slope=0.08, iron=22),
-    "hoodie": Cut(hem=-0.010, sleeve=0.482, ease=0.019, flare=0.000, slope=0.06, iron=26),
-    "polo shirt": Cut(hem=-0.005, sleeve=0.160, ease=0.009, flare=0.009, slope=0.12, neck_drop=0.004),
+    "t-shirt": Cut(hem=0.030, sleeve=0.150, ease=0.009, flare=0.011, slope=0.10),
+    "long-sleeve shirt": Cut(hem=0.034, sleeve=0.475, ease=0.008, flare=0.003, slope=0.14),
+    "tank top": Cut(hem=0.035, sleeve=-1.0, neck_drop=0.055, ease=0.006, slope=0.16),
+    "sweater": Cut(hem=0.030, sleeve=0.480, ease=0.015, flare=0.001, slope=0.08, iron=30),
+    "hoodie": Cut(hem=0.026, sleeve=0.482, ease=0.019, flare=0.000, slope=0.06, iron=36),
+    "polo shirt": Cut(hem=0.030, sleeve=0.160, ease=0.009, flare=0.009, slope=0.12, neck_drop=0.004),
 }
 BOTTOMS = {
-    "jeans": Cut(waist=0.105, hem=-0.765, ease=0.006, flare=0.004, slope=0.115, iron=10),
-    "trousers": Cut(waist=0.110, hem=-0.770, ease=0.008, flare=0.008, slope=0.070, iron=14),
-    "leggings": Cut(waist=0.110, hem=-0.715, ease=0.003, flare=0.000, slope=1.0, iron=8),
+    "jeans": Cut(waist=0.105, hem=-0.756, ease=0.006, flare=0.003, slope=0.115, iron=10),
+    "trousers": Cut(waist=0.110, hem=-0.760, ease=0.008, flare=0.004, slope=0.070, iron=14),
+    "leggings": Cut(waist=0.110, hem=-0.705, ease=0.003, flare=0.000, slope=1.0, iron=8),
     "shorts": Cut(waist=0.105, hem=-0.245, ease=0.009, flare=0.012, slope=0.05, iron=12),
 }
 
 
-def top_limits(name: str) -> Float:
+def top_limits(name: str, *, ironed: bool = False) -> Float:
     """Return metres inside the hem, the sleeves' ends and the neckline, shape (3, V)."""
-    cut, a = TOPS[name], anatomy()
+    cut = TOPS[name]
+    a = anatomy(cut.iron + _FINISH if ironed else 0)
     x, y, z = a.template.T
     hem = z - np.float32(cut.hem) + 0.5 * a.hand
     if cut.sleeve > 0:
@@ -80,15 +83,17 @@ def top_limits(name: str) -> Float:
         sleeve = (0.112 - np.abs(x)) * 0.9 + np.maximum(0, 0.455 - z) * 0.9 - 0.6 * a.along_arm
     front = smoothstep(0.02, -0.06, y)
     drop = cut.neck_drop * front * np.exp(-((x / (0.055 if cut.sleeve > 0 else 0.075)) ** 2))
-    neck = (0.592 - drop + 0.62 * (y + 0.030) - z) * 0.85
+    beside = np.maximum(0, np.abs(x) - 0.052)
+    neck = (0.592 - drop + 0.62 * (y + 0.030) + 0.9 * beside - z) * 0.85
     if cut.sleeve < 0:
         neck = np.minimum(neck, 0.9 * (np.abs(x) - 0.066) + 1.0 * np.maximum(0, 0.55 - drop - 0.02 * (1 - front) - z))
     return np.stack([hem, sleeve, neck]).astype(np.float32)
 
 
-def bottom_limits(name: str) -> Float:
+def bottom_limits(name: str, *, ironed: bool = False) -> Float:
     """Return metres inside the hems and the waistband, shape (2, V)."""
-    cut, a = BOTTOMS[name], anatomy()
+    cut = BOTTOMS[name]
+    a = anatomy(cut.iron + _FINISH if ironed else 0)
     _, y, z = a.template.T
     waist = cut.waist + 0.10 * y - z - 1.5 * a.arm
     return np.stack([z - cut.hem, waist]).astype(np.float32)
@@ -97,7 +102,7 @@ def bottom_limits(name: str) -> Float:
 @lru_cache(maxsize=24)
 def top_surface(name: str, shape: BodyShape) -> Surface:
     """Return the shell of a top on the body `shape`."""
-    cut, a, limits = TOPS[name], anatomy(), top_limits(name)
+    cut, a, limits = TOPS[name], anatomy(), top_limits(name, ironed=True)
     z = a.template[:, 2]
     end = cut.sleeve if cut.sleeve > 0 else 1.0
     ease = cut.ease + cut.flare * smoothstep(end - 0.16, end, a.along_arm)
@@ -113,7 +118,7 @@ def top_surface(name: str, shape: BodyShape) -> Surface:
 @lru_cache(maxsize=16)
 def bottom_surface(name: str, shape: BodyShape) -> Surface:
     """Return the shell of a bottom that clothes the legs on the body `shape`."""
-    cut, a, limits = BOTTOMS[name], anatomy(), bottom_limits(name)
+    cut, a, limits = BOTTOMS[name], anatomy(), bottom_limits(name, ironed=True)
     z = a.template[:, 2]
     ease = cut.ease + cut.flare * smoothstep(cut.hem + 0.35, cut.hem, z)
     ease = ease * (1 - 0.4 * smoothstep(-0.02, 0.08, z))
@@ -136,7 +141,7 @@ def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:
     ironed = smooth(shape.vertices, topology, cut.iron)
     normals = smooth(vertex_normals(ironed, topology), topology, 4)
     bump = ((shape.vertices - ironed) * normals).sum(axis=1).astype(np.float32)
-    bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 2), topology, 6)
+    bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 5), topology, 16)
     shell = ironed + normals * (bump + ease)[:, None]
     shell = hang(shell, cut.slope)
-    return smooth(shell, topology, 3)
+    return smooth(shell, topology, _FINISH)

@@ -11,7 +11,11 @@ from posegen.figure.anatomy import anatomy
 from posegen.figure.appearance import Appearance
 from posegen.figure.body import BodyShape, body_shape
 from posegen.figure.garments import bottom_limits, bottom_surface, top_limits, top_surface
+from posegen.figure.hair import hair_surfaces
+from posegen.figure.head import scalp_depth
 from posegen.figure.mesh import load_mesh
+from posegen.figure.shoes import covered_foot, shoe_surface
+from posegen.figure.skirt import skirt_limits, skirt_surface
 from posegen.figure.surface import Surface, make_surface
 
 Float = NDArray[np.float32]
@@ -30,13 +34,17 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
     """Return the surfaces of a dressed figure, in drawing order."""
     shape = shape_of(appearance)
     covers = [top_limits(appearance.top).min(axis=0)]
-    covers.append(bottom_limits(appearance.bottom).min(axis=0))
-    under_top = covers[0]
-    garments = [
-        _without_hidden(bottom_surface(appearance.bottom, shape), under_top),
-        top_surface(appearance.top, shape),
-    ]
-    return (*_skin(shape, covers), *garments)
+    garments = [top_surface(appearance.top, shape)]
+    if appearance.bottom == "skirt":
+        covers.append(skirt_limits())
+        garments.append(skirt_surface(shape))
+    else:
+        covers.append(bottom_limits(appearance.bottom).min(axis=0))
+        garments.append(_without_hidden(bottom_surface(appearance.bottom, shape), covers[0]))
+    if appearance.shoes != "barefoot":
+        covers.append(covered_foot(appearance.shoes) + _HIDDEN_M - 0.012)
+        garments.append(shoe_surface(appearance.shoes, shape))
+    return (*_skin(shape, covers), *garments, *hair_surfaces(appearance.hair_style, shape))
 
 
 def _skin(shape: BodyShape, covers: list[Float]) -> tuple[Surface, ...]:
@@ -44,7 +52,7 @@ def _skin(shape: BodyShape, covers: list[Float]) -> tuple[Surface, ...]:
     depth = np.max(covers, axis=0)
     shown = mesh.faces[(depth[mesh.faces] < _HIDDEN_M).any(axis=1)]
     index = np.arange(len(shape.vertices))
-    detail = np.stack([depth, a.head], axis=1)
+    detail = np.stack([depth, scalp_depth()], axis=1)
     is_eye = mesh.eye[shown].all(axis=1)
     skin = make_surface("skin", shape.vertices, a.template, shown[~is_eye], index, detail=detail)
     eyes = make_surface("eyes", shape.vertices, a.template, shown[is_eye], index)

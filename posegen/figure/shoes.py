@@ -1,0 +1,177 @@
+"""Shoes: lofted around the foot's convex outlines, so that toes vanish, on a flat sole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posegen.figure.anatomy import anatomy, smoothstep
+from posegen.figure.body import BodyShape
+from posegen.figure.mesh import load_mesh, pack_weights
+from posegen.figure.outline import cap_faces, grid_faces, rounded_hull
+from posegen.figure.surface import Surface, make_surface
+
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+_ANGLES = 72
+_STEP_M = 0.007
+
+
+@dataclass(frozen=True)
+class Last:
+    """A shoe's form, in metres.
+
+    Attributes
+    ----------
+    collar : (float, float, float)
+        Height of the opening at the front, the sides and the back.
+    sole : float
+        Thickness under the foot.
+    welt : float
+        How far the sole stands out.
+    room : float
+        Distance from the foot.
+    toe : float
+        Extra length at the toes.
+    sole_top : float
+        Height above the foot's underside to which the sole reaches.
+    """
+
+    collar: tuple[float, float, float]
+    sole: float
+    welt: float
+    room: float
+    toe: float
+    sole_top: float = 0.012
+
+
+LASTS = {
+    "sneakers": Last(collar=(0.102, 0.066, 0.082), sole=0.016, welt=0.005, room=0.0065, toe=0.008, sole_top=0.014),
+    "boots": Last(collar=(0.205, 0.200, 0.205), sole=0.015, welt=0.006, room=0.008, toe=0.010),
+    "loafers": Last(collar=(0.058, 0.052, 0.062), sole=0.010, welt=0.004, room=0.005, toe=0.012, sole_top=0.007),
+}
+
+
+@lru_cache(maxsize=16)
+def shoe_surface(name: str, shape: BodyShape) -> Surface:
+    """Return the pair of shoes `name` ("sneakers", "boots" or "loafers") on the body's feet.
+
+    Details are the place within the shoe: across (m, outwards positive), along (m, from the ankle's axis
+    forwards), height above the floor (m), and the collar's height.
+    """
+    vertices, faces, detail, limit = _left_shoe(LASTS[name], shape)
+    dense = _weights(vertices, shape)
+    count = len(vertices)
+    mirrored = vertices * np.array([-1.0, 1.0, 1.0])
+    mirror_bones = _mirror_bones()
+    both = np.concatenate([vertices, mirrored])
+    weights = np.concatenate([dense, dense[:, mirror_bones]])
+    all_faces = np.concatenate([faces, faces[:, ::-1] + count])
+    details = np.concatenate([detail, detail])
+    limits = np.concatenate([limit, limit])[None]
+    return make_surface(
+        "shoes", both.astype(np.float32), details[:, :3].astype(np.float32), all_faces,
+        pack_weights(weights.astype(np.float32)), limits, details, double_sided=True, reach=1.0,
+    )  # fmt: skip
+
+
+def covered_foot(name: str) -> Float:
+    """Return how many metres each vertex of the body lies below the shoe's opening, shape (V,)."""
+    height = anatomy().template[:, 2] + 0.8188
+    lowest = min(LASTS[name].collar)
+    foot = anatomy().leg > 0.5
+    return np.where(foot, lowest - height, -1).astype(np.float32)
+
+
+def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64], Double, Double]:
+    foot, floor, center = _foot_points(shape)
+    even = np.linspace(-np.pi, np.pi, _ANGLES, endpoint=False)
+    angles = even - 0.55 * np.sin(even)
+    top = max(last.collar) + 0.012
+    heights = np.arange(last.sole_top + 0.001, top, _STEP_M)
+    upper = np.stack([_ring(foot, h, center, angles, last) for h in heights])
+    for _ in range(2):
+        upper[1:-1] = (upper[:-2] + 2 * upper[1:-1] + upper[2:]) / 4
+    ground = rounded_hull(foot[foot[:, 2] < 0.03][:, :2], center, angles, last.room + last.welt)
+    ground += last.toe * np.clip(np.cos(angles), 0, 1) ** 4
+    ground = np.maximum(ground, upper[0] + last.welt * 0.6)
+    low = [(-last.sole, ground - 0.006), (-last.sole + 0.003, ground - 0.001), (0.0, ground),
+           (last.sole_top - 0.001, ground), (last.sole_top, ground - 0.002)]  # fmt: skip
+    ring_heights = np.concatenate([heights[::-1], [h for h, _ in reversed(low)]])
+    radii = np.concatenate([upper[::-1], np.stack([r for _, r in reversed(low)])])
+    x = center[0] + radii * np.sin(angles)
+    y = center[1] - radii * np.cos(angles)
+    lifted = np.broadcast_to(ring_heights[:, None], x.shape)
+    # The toe of the sole rises a little from the floor.
+    ahead = np.clip((-(y - center[1]) - 0.13) / 0.08, 0, 1.2)
+    spring = 0.010 * ahead**2 * np.clip(1 - (lifted + last.sole) / 0.05, 0, 1)
+    z = lifted + spring
+    rows = len(ring_heights)
+    vertices = np.stack([x, y, z + floor], axis=-1).reshape(-1, 3)
+    vertices = np.concatenate([vertices, [[center[0], center[1] - 0.04, floor - last.sole]]])
+    faces = np.concatenate(
+        [grid_faces(rows, _ANGLES), cap_faces(np.arange(_ANGLES) + (rows - 1) * _ANGLES, rows * _ANGLES, flip=True)]
+    )
+    collar = _collar(last, angles)
+    flat_z = np.append(np.broadcast_to(lifted, x.shape).ravel(), -last.sole)
+    flat_collar = np.append(np.broadcast_to(collar, x.shape).ravel(), 1.0)
+    detail = np.stack([vertices[:, 0] - center[0], center[1] - vertices[:, 1], flat_z, flat_collar], axis=1)
+    return vertices, faces, detail, flat_collar - flat_z
+
+
+def _foot_points(shape: BodyShape) -> tuple[Double, float, Double]:
+    """Return the left foot's vertices with heights above the floor, the floor's height, the ankle's axis."""
+    a = anatomy()
+    chosen = (a.leg > 0.5) & (a.template[:, 0] > 0) & (a.template[:, 2] < -0.46)
+    points = shape.vertices[chosen].astype(np.float64)
+    floor = float(points[:, 2].min())
+    points[:, 2] -= floor
+    ankle = points[(points[:, 2] > 0.085) & (points[:, 2] < 0.115)][:, :2]
+    center = (ankle.min(axis=0) + ankle.max(axis=0)) / 2
+    return points, floor, center
+
+
+def _ring(foot: Double, height: float, center: Double, angles: Double, last: Last) -> Double:
+    reach = max(height + 0.034, 0.105 if height < 0.09 else 0.0)
+    part = foot[(foot[:, 2] >= height - 0.003) & (foot[:, 2] <= reach)][:, :2]
+    ring = rounded_hull(part, center, angles, last.room)
+    low = np.clip(1 - (height - 0.010) / 0.035, 0, 1)
+    return ring + last.toe * low * np.clip(np.cos(angles), 0, 1) ** 4
+
+
+def _collar(last: Last, angles: Double) -> Double:
+    front, side, back = last.collar
+    facing = np.cos(angles)
+    ahead = np.clip(facing, 0, 1) ** 2
+    behind = np.clip(-facing, 0, 1) ** 2
+    collar: Double = side + (front - side) * ahead + (back - side) * behind
+    return collar
+
+
+def _weights(vertices: Double, shape: BodyShape) -> Double:
+    """Return the left shoe's weights: the shin above the ankle, the foot, the toes' bones at the toes."""
+    mesh = load_mesh()
+    bones = mesh.bones
+    dense = np.zeros((len(vertices), len(mesh.parents)))
+    ankle = shape.heads[bones["foot.L"]]
+    ball = shape.heads[bones["toe3-1.L"]]
+    shin = smoothstep(-0.015, 0.055, (vertices[:, 2] - ankle[2]).astype(np.float32))
+    toes = smoothstep(-0.012, 0.022, (ball[1] - vertices[:, 1]).astype(np.float32)) * (1 - shin)
+    dense[:, bones["lowerleg02.L"]] = shin
+    dense[:, bones["toe3-1.L"]] = toes
+    dense[:, bones["foot.L"]] = 1 - shin - toes
+    return dense
+
+
+def _mirror_bones() -> NDArray[np.int64]:
+    bones = load_mesh().bones
+    swap = {"L": "R", "R": "L"}
+    order = np.empty(len(bones), np.int64)
+    for name, index in bones.items():
+        stem, dot, side = name.partition(".")
+        order[index] = bones[f"{stem}.{swap[side]}"] if dot else index
+    return order
