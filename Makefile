@@ -49,7 +49,7 @@ endif
 check: $(VENV)/.installed-dev  ## Run the static checks
 	@failed=""; \
 	$(BIN)/ruff check --quiet --output-format concise . || failed+=" ruff"; \
-	$(BIN)/ruff format --check --quiet . || failed+=" format (make format)"; \
+	$(BIN)/ruff format --check --quiet --output-format concise . || failed+=" format (make format)"; \
 	$(BIN)/mypy --no-error-summary || failed+=" types"; \
 	$(BIN)/lint-imports --no-logo || failed+=" layers"; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }

@@ -220,7 +220,9 @@ class ImagesFailedError(PosegenError):
     exit_code = 3
 
     def __init__(self, run_id: str, failed: int, planned: int) -> None:
-        super().__init__(f"run {run_id}: {failed} of {planned} images failed; `posegen show {run_id}` says why")
+        super().__init__(
+            f"run {run_id}: {failed} of {planned} images failed; `posegen show {run_id}` says why"
+        )
         self.run_id = run_id
         self.failed = failed
         self.planned = planned
