@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-from rich.console import Console
-from rich.table import Table
+import click
 
 from posegen import __version__
 from posegen.errors import PosegenError
@@ -19,48 +18,37 @@ from posegen.errors import PosegenError
 if TYPE_CHECKING:
     from posegen.pipeline.summary import RunSummary
 
-app = typer.Typer(
-    name="posegen",
-    help="Batches of pictures of people in chosen poses, and how well they came out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a rich traceback may show local variables, and so secrets
-    add_completion=False,
-)
 SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
 """Columns of `posegen show`."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+C = TypeVar("C", bound=Callable[..., Any])
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-NameValues = Annotated[
-    list[tuple[str, str]] | None,
-    typer.Option(
-        "-p", "--parameters", metavar="NAME VALUE", help="A parameter; numbers, lists and booleans are read."
-    ),
-]
-RawValues = Annotated[
-    list[tuple[str, str]] | None,
-    typer.Option("-r", "--parameters_raw", metavar="NAME VALUE", help="A parameter, as text."),
-]
-YamlTexts = Annotated[
-    list[str] | None, typer.Option("-y", "--parameters_yaml", metavar="YAML", help="Parameters as YAML text.")
-]
-Files = Annotated[
-    list[Path] | None,
-    typer.Option("-f", "--parameters_file", metavar="FILE", help="A YAML file of parameters."),
-]
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-@app.callback(invoke_without_command=True)
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Structured logs on stderr.")] = False,
-) -> None:
+def parameter_options(command: C) -> C:
+    """Add papermill's options for parameters to a command."""
+    for option in (
+        click.option("-r", "--parameters_raw", "raw", nargs=2, multiple=True, help="A parameter, as text."),
+        click.option(
+            "-p", "--parameters", "values", nargs=2, multiple=True, metavar="NAME VALUE",
+            help="A parameter; numbers, booleans and lists are read as such.",
+        ),
+        click.option("-y", "--parameters_yaml", "texts", multiple=True, help="Parameters as YAML text."),
+        click.option(
+            "-f", "--parameters_file", "files", multiple=True, type=click.Path(path_type=Path),
+            help="A YAML file of parameters.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Structured logs on stderr.")
+def app(verbose: bool) -> None:
     """Batches of pictures of people in chosen poses, and how well they came out."""
-    if version:
-        out.print(__version__)
-        raise typer.Exit
     if verbose:
         from posegen.telemetry import JsonFormatter
 
@@ -73,60 +61,71 @@ def root(
 @app.command()
 def demo() -> None:
     """Run the main job on the embedded renderer: free, offline, in well under a minute."""
-    from posegen.notebook_runs import GivenParameters, notebooks_folder, run_notebook
+    from posegen.notebook_runs import GivenParameters, parameters_folder, run_notebook
 
-    demo_file = notebooks_folder().parent / "parameters" / "demo.yaml"
-    code, summary = run_notebook("batch_generation", GivenParameters(files=[demo_file]), say=_say)
+    given = GivenParameters(files=[parameters_folder() / "demo.yaml"])
+    code, summary = run_notebook("batch_generation", given, say=_say)
     if summary is not None:
         _print_outcome(summary)
-        _say("\nNext: `make lab` to change the notebook by hand, or pick poses of your own:")
+        _say("\nNext: `make lab` opens the notebook to change by hand, or choose poses of your own:")
         _say("  posegen poses --category yoga")
         _say("  posegen run batch_generation -p categories yoga -p seed 7")
-    raise typer.Exit(code)
+    sys.exit(code)
 
 
 @app.command()
+@click.argument("notebook")
+@parameter_options
+@click.option("-k", "--kernel", help="Jupyter kernel to run in.")
+@click.option("--dry-run", "only_plan", is_flag=True, help="Show the plan; make and spend nothing.")
+@json_option
 def run(
-    notebook: Annotated[str, typer.Argument(help="batch_generation, 02_batch_generation or a path.")],
-    files: Files = None,
-    values: NameValues = None,
-    raw: RawValues = None,
-    texts: YamlTexts = None,
-    kernel: Annotated[str | None, typer.Option("-k", "--kernel", help="Jupyter kernel to run in.")] = None,
-    only_plan: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan; make and spend nothing.")
-    ] = False,
-    as_json: Json = False,
+    notebook: str,
+    files: Sequence[Path],
+    values: Sequence[tuple[str, str]],
+    raw: Sequence[tuple[str, str]],
+    texts: Sequence[str],
+    kernel: str | None,
+    only_plan: bool,
+    as_json: bool,
 ) -> None:
-    """Run a notebook, strictly: wrong parameters are refused before a kernel starts.
+    """Run NOTEBOOK, strictly: wrong parameters are refused before a kernel starts.
+
+    NOTEBOOK is a name such as batch_generation or 02_batch_generation, or a path.
 
     Exit codes: 0 all made, 1 a fault of ours, 2 bad parameters, 3 some images failed, 4 none made, 5
     interrupted and resumable.
     """
     from posegen.notebook_runs import GivenParameters, dry_run, run_notebook
 
-    given = GivenParameters(files or [], texts or [], values or [], raw or [])
+    given = GivenParameters(files, texts, values, raw)
     if only_plan:
-        plan = dry_run(notebook, given)
-        _print_facts(plan.facts(), as_json)
+        _print_facts(dry_run(notebook, given).facts(), as_json)
         return
-    code, summary = run_notebook(notebook, given, kernel=kernel, say=(lambda _: None) if as_json else _say)
-    if summary is not None:
-        if as_json:
-            _print_json(summary.facts())
-        else:
-            _print_outcome(summary)
-    raise typer.Exit(code)
+    code, summary = run_notebook(notebook, given, kernel=kernel, say=_say_on_stderr if as_json else _say)
+    if summary is not None and as_json:
+        _print_json(summary.facts())
+    elif summary is not None:
+        _print_outcome(summary)
+    sys.exit(code)
 
 
 @app.command()
-def show(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run id; `posegen runs` lists them.")],
-    task: Annotated[
-        str | None, typer.Option("--task", help="One image by its task id, or its first digits.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+@json_option
+def runs(as_json: bool) -> None:
+    """List the runs, newest first."""
+    from posegen.journal import list_runs
+    from posegen.settings import load_settings
+
+    rows = [summary.row() for summary in list_runs(load_settings().root)]
+    _print_rows(rows, as_json, empty="no runs yet; `posegen demo` makes one")
+
+
+@app.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--task", help="One image by its task id, or by its first digits.")
+@json_option
+def show(run_id: str, task: str | None, as_json: bool) -> None:
     """Show one run, or with --task the whole recipe of one image."""
     from posegen.pipeline.run import open_run
 
@@ -143,34 +142,10 @@ def show(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what is configured and what is missing; never a key's value."""
-    from posegen.doctor import checks
-
-    found = checks()
-    _print_rows([check.row() for check in found], as_json, empty="")
-    if not all(check.good for check in found if check.needed):
-        raise typer.Exit(1)
-
-
-@app.command()
-def runs(as_json: Json = False) -> None:
-    """List the runs, newest first."""
-    from posegen.journal import list_runs
-    from posegen.settings import load_settings
-
-    rows = [summary.row() for summary in list_runs(load_settings().root)]
-    _print_rows(rows, as_json, empty="no runs yet; `posegen demo` makes one")
-
-
-@app.command()
-def poses(
-    category: Annotated[str | None, typer.Option("--category", "-c", help="Only this category.")] = None,
-    search: Annotated[
-        str | None, typer.Option("--search", "-s", help="Words to search for, best match first.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+@click.option("-c", "--category", help="Only this category.")
+@click.option("-s", "--search", help="Words to search for, best match first.")
+@json_option
+def poses(category: str | None, search: str | None, as_json: bool) -> None:
     """List the pose library."""
     from posegen.poses.library import PoseLibrary
 
@@ -192,9 +167,25 @@ def poses(
     _print_rows(rows, as_json, empty="no pose matches")
 
 
+@app.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what is configured and what is missing; never a key's value."""
+    from posegen.doctor import checks
+
+    found = checks()
+    _print_rows([check.row() for check in found], as_json, empty="")
+    if not all(check.good for check in found if check.needed):
+        sys.exit(1)
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _say_on_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 def _print_outcome(summary: RunSummary) -> None:
@@ -202,12 +193,17 @@ def _print_outcome(summary: RunSummary) -> None:
     facts = summary.facts()
     _say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
     if summary.contact_sheet_path.exists():
-        _say(f"contact sheet  {summary.contact_sheet_path}")
+        _say(f"contact sheet  {_short(summary.contact_sheet_path)}")
     notebooks = sorted((summary.folder / "notebooks").glob("*.ipynb"))
     if notebooks:
-        _say(f"notebook       {notebooks[-1]}")
-    _say(f"images         {summary.folder / 'images'}")
+        _say(f"notebook       {_short(notebooks[-1])}")
+    _say(f"images         {_short(summary.folder / 'images')}")
     _say(f"look closer    posegen show {facts['run_id']}")
+
+
+def _short(path: Path) -> str:
+    """Return a path below the working folder without it, to be read and pasted."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _print_json(value: Any) -> None:
@@ -219,12 +215,14 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(facts)
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), _cell(value))
-    out.print(table)
+    _console().print(table)
 
 
 def _print_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str) -> None:
@@ -233,21 +231,31 @@ def _print_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str) ->
         _print_json(rows)
         return
     if not rows:
-        out.print(empty)
+        _say(empty)
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         numeric = all(isinstance(row[name], int | float) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    out.print(table)
+    _console().print(table)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # Into a file or a pipe a table is as wide as it needs to be, so that grep sees whole lines.
+    width = None if sys.stdout.isatty() else 240
+    return Console(highlight=False, width=width)
 
 
 def _cell(value: Any) -> Any:
     from rich.text import Text  # Text, so that brackets in a prompt are not read as markup
 
-    if value is None:
+    if value is None or value == []:
         return Text("-")
     return Text(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
@@ -255,12 +263,12 @@ def _cell(value: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a `PosegenError` becomes a sentence on stderr and its exit code."""
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        app.main(args=None if arguments is None else list(arguments), prog_name="posegen")
     except PosegenError as exc:
-        from rich.text import Text
-
-        err.print(Text(f"error: {exc}", style="bold red"), soft_wrap=True)
+        sys.stderr.write(f"error: {exc}\n")
         sys.exit(exc.exit_code)
+    except BrokenPipeError:  # `posegen poses | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,22 @@ Parameters are checked against the notebook's schema before a kernel starts, the
 atomically at every save, and the exit code comes from the run's journal, never from the notebook.
 """
 
+import sys
+
+# jsonschema imports it, where it is installed, for format checks that notebooks do not use: reading its grammar
+# takes 2 s, half of what papermill takes to import.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: "cannot be imported"
+
 from posegen.notebook_runs.engine import PosegenEngine
-from posegen.notebook_runs.given import GivenParameters, find_notebook, notebooks_folder
+from posegen.notebook_runs.given import GivenParameters, find_notebook, notebooks_folder, parameters_folder
 from posegen.notebook_runs.runner import dry_run, run_notebook
 
-__all__ = ["GivenParameters", "PosegenEngine", "dry_run", "find_notebook", "notebooks_folder", "run_notebook"]
+__all__ = [
+    "GivenParameters",
+    "PosegenEngine",
+    "dry_run",
+    "find_notebook",
+    "notebooks_folder",
+    "parameters_folder",
+    "run_notebook",
+]

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import zmq
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from papermill.iorw import papermill_io
+from traitlets.config import Config
 
 from posegen import parameters as schemas
 from posegen.parameters import SCHEMAS
@@ -24,6 +26,8 @@ from posegen.storage.atomic import write_atomically
 
 ENGINE = "posegen"
 ATOMIC_SCHEME = "posegen-atomic://"
+SHUTDOWN_WAIT_S = 30
+"""A kernel that is told to end gets this long to finish what is in flight."""
 
 
 class PosegenEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no type hints
@@ -42,7 +46,13 @@ class PosegenEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         schema = SCHEMAS.get(Path(str(facts.get("input_path", ""))).stem)
         if schema is not None:
             schemas.check(schema, facts.get("parameters", {}))
-        return super().execute_managed_notebook(nb_man, kernel_name, shutdown_wait_time=30, **kwargs)
+        settings = {"config": kernel_config(), "shutdown_wait_time": SHUTDOWN_WAIT_S}
+        return super().execute_managed_notebook(nb_man, kernel_name, **{**settings, **kwargs})
+
+
+def kernel_config() -> Config:
+    """Return the kernel manager's settings: traffic with the kernel is encrypted where zmq can do it."""
+    return Config({"KernelManager": {"transport_encryption": "auto" if zmq.has("curve") else "disabled"}})
 
 
 class AtomicHandler:

@@ -15,8 +15,17 @@ from posegen.settings import project_folder
 
 def notebooks_folder() -> Path:
     """Return the folder of the notebooks: the one of the project at hand, or the one posegen came with."""
-    at_hand = project_folder() / "notebooks"
-    return at_hand if at_hand.is_dir() else Path(__file__).parents[2] / "notebooks"
+    return _folder("notebooks")
+
+
+def parameters_folder() -> Path:
+    """Return the folder of the parameter files, found as the notebooks' is."""
+    return _folder("parameters")
+
+
+def _folder(name: str) -> Path:
+    at_hand = project_folder() / name
+    return at_hand if at_hand.is_dir() else Path(__file__).parents[2] / name
 
 
 def find_notebook(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -217,11 +217,13 @@ def _task(
     }
     if pose is not None and conditioning == "control":
         fields["control_map_sha256"] = control_map_sha256(pose, view, parameters.width, parameters.height)
-    return ImageTask(task_id=task_id(fields), index=index, **fields)
+    task = ImageTask(task_id="", index=index, **fields)
+    return msgspec.structs.replace(task, task_id=task_id(task))
 
 
-def task_id(fields: Mapping[str, Any]) -> str:
-    """Return the id of the task with these fields: a hash of all that decides its picture."""
+def task_id(task: ImageTask) -> str:
+    """Return the id that belongs to a task: a hash of all that decides its picture."""
+    fields = msgspec.structs.asdict(task)
     return content_hash({name: value for name, value in fields.items() if name not in NOT_THE_PICTURE})
 
 
