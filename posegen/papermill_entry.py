@@ -1,7 +1,7 @@
 """What papermill finds by entry point, for `papermill --engine posegen`.
 
-papermill loads its engines while it is itself being imported, whoever imports it, asked for them or not. So this
-module imports nothing: the engine itself needs papermill, and would come round in a circle.
+papermill loads its engines while it is itself being imported, whoever imports it, asked for them or not. So
+this module imports nothing: the engine itself needs papermill, and would come round in a circle.
 """
 
 from __future__ import annotations
