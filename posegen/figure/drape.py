@@ -13,8 +13,7 @@ Float = NDArray[np.float32]
 
 _ANGLES = 48
 _STEP_M = 0.012
-_FREE_BELOW = -0.69
-"""Below the ankle a trouser leg keeps its own form, whatever the foot's is."""
+_ANKLE = -0.69
 
 
 def hang(shell: Float, slope: float) -> Float:
@@ -34,9 +33,26 @@ def hang(shell: Float, slope: float) -> Float:
         on_side = a.template[:, 0] * side > 0
         leg = smoothstep(-0.10, -0.22, a.template[:, 2]) * on_side * (1 - a.arm)
         moved = moved + _outwards(
-            shell, leg.astype(np.float32), _leg_axis(shell, side), slope, top=-0.10, bottom=-0.80, most=0.035,
-            free_below=_FREE_BELOW,
-        )  # fmt: skip
+            shell, leg.astype(np.float32), _leg_axis(shell, side), slope, top=-0.10, bottom=-0.80, most=0.035
+        )
+    return moved
+
+
+def without_feet(vertices: Float) -> Float:
+    """Return the body with feet no wider than its ankles, so that trouser legs keep their own form there."""
+    a = anatomy()
+    moved = vertices.copy()
+    for side in (1.0, -1.0):
+        leg = (a.leg > 0.5) & (a.template[:, 0] * side > 0)
+        z = a.template[:, 2]
+        axis = _leg_axis(vertices, side)
+        offset = vertices[:, :2] - axis
+        radius = np.sqrt((offset**2).sum(axis=1))
+        ankle = float(radius[leg & (z > _ANKLE - 0.03) & (z < _ANKLE + 0.03)].max()) + 0.006
+        # The instep begins under the hem: leave it room.
+        ankle = ankle + 0.014 * np.clip(-offset[:, 1] / np.maximum(radius, 1e-4), 0, 1)
+        low = leg & (z < _ANKLE) & (radius > ankle)
+        moved[low, :2] = axis[low] + offset[low] * (ankle[low] / radius[low])[:, None]
     return moved
 
 
@@ -59,9 +75,8 @@ def _leg_axis(shell: Float, side: float) -> Float:
 
 
 def _outwards(
-    shell: Float, share: Float, axis: Float, slope: float, *, top: float, bottom: float, most: float,
-    free_below: float = -1.0,
-) -> Float:  # fmt: skip
+    shell: Float, share: Float, axis: Float, slope: float, *, top: float, bottom: float, most: float
+) -> Float:
     """Return the displacement that lifts `shell` to its hanging envelope about `axis`."""
     z = anatomy().template[:, 2]
     offset = shell[:, :2] - axis
@@ -75,14 +90,12 @@ def _outwards(
     np.maximum.at(grid, (row, np.rint(angle[use]).astype(int) % _ANGLES), radius[use])
     grid = _fill(grid)
     envelope = grid.copy()
-    free = int((top - free_below) / _STEP_M) + 1
-    grid[free:] = 0
     for i in range(1, levels):
         envelope[i] = np.maximum(grid[i], envelope[i - 1] - slope * _STEP_M)
     for _ in range(2):
         envelope = (np.roll(envelope, 1, 1) + 2 * envelope + np.roll(envelope, -1, 1)) / 4
     wanted = _sample(envelope, level, angle)
-    lift = np.clip(wanted - radius, np.where(z < free_below, -0.25, 0), most) * share
+    lift = np.clip(wanted - radius, 0, most) * share
     lift = smooth(lift.astype(np.float32), body_topology(), 6)
     direction = offset / np.maximum(radius, 1e-4)[:, None]
     out = np.zeros_like(shell)

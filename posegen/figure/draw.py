@@ -13,7 +13,9 @@ from posegen.figure.light import lights_of
 from posegen.figure.mesh import bone_transforms, load_mesh, vertex_transforms
 from posegen.figure.paint import materials_of
 from posegen.figure.posed import Posed, pose_surfaces, project
+from posegen.figure.seat import seat_surface
 from posegen.figure.shading import shade
+from posegen.figure.shoes import sole_thickness
 from posegen.figure.visibility import find_visible
 from posegen.figure.wardrobe import dress, shape_of
 from posegen.poses.camera import Camera, check_size
@@ -53,9 +55,8 @@ def draw(
     if width % SIZE_STEP or height % SIZE_STEP:
         raise ValueError(f"width and height must be multiples of {SIZE_STEP}, got {width}x{height}")
     shape = shape_of(appearance)
-    posed = _pose(posture, appearance, shape)
+    posed, floor_z = _pose(posture, appearance, shape)
     lights = lights_of(camera)
-    floor_z = float(np.clip(posed.positions[:, 2].min(), -0.04, 0.0))
     screen = project(posed.positions, camera)
     visible = find_visible(posed, screen, width, height)
     light = shade(posed, screen, visible, camera, lights, materials_of(appearance))
@@ -67,10 +68,19 @@ def draw(
     return encode(picture, _dither(width, height))
 
 
-def _pose(posture: Posture, appearance: Appearance, shape: BodyShape) -> Posed:
+def _pose(posture: Posture, appearance: Appearance, shape: BodyShape) -> tuple[Posed, float]:
+    """Return the posed surfaces and the height of the floor: soles are thicker than the bare foot's skin."""
     bones = bone_transforms(posture.rotations, posture.root, shape.heads)
     body = vertex_transforms(load_mesh().weights, bones)
-    return pose_surfaces(dress(appearance), bones, body)
+    surfaces = dress(appearance)
+    floor_z = -sole_thickness(appearance.shoes)
+    if posture.seat is not None:
+        seat = posture.seat
+        stool = seat_surface(
+            round(seat.top_m, 4), (round(seat.center[0], 4), round(seat.center[1], 4)), round(seat.yaw_deg, 2), floor_z
+        )
+        surfaces = (*surfaces, stool)
+    return pose_surfaces(surfaces, bones, body), floor_z
 
 
 def _lay_over(picture: Float, pixel: NDArray[np.int64], weight: Float, light: Float) -> None:

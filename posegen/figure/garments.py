@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posegen.figure.anatomy import anatomy, smoothstep
 from posegen.figure.body import BodyShape
-from posegen.figure.drape import hang
+from posegen.figure.drape import hang, without_feet
 from posegen.figure.mesh import body_topology, load_mesh
 from posegen.figure.surface import Surface, make_surface
 from posegen.figure.topology import smooth, spread_maximum, vertex_normals
@@ -63,8 +63,8 @@ TOPS = {
     "polo shirt": Cut(hem=0.030, sleeve=0.160, ease=0.009, flare=0.009, slope=0.12, neck_drop=0.004),
 }
 BOTTOMS = {
-    "jeans": Cut(waist=0.105, hem=-0.756, ease=0.006, flare=0.003, slope=0.115, iron=10),
-    "trousers": Cut(waist=0.110, hem=-0.760, ease=0.008, flare=0.004, slope=0.070, iron=14),
+    "jeans": Cut(waist=0.105, hem=-0.746, ease=0.006, flare=0.003, slope=0.115, iron=10),
+    "trousers": Cut(waist=0.110, hem=-0.748, ease=0.008, flare=0.004, slope=0.070, iron=14),
     "leggings": Cut(waist=0.110, hem=-0.705, ease=0.003, flare=0.000, slope=1.0, iron=8),
     "shorts": Cut(waist=0.105, hem=-0.245, ease=0.009, flare=0.012, slope=0.05, iron=12),
 }
@@ -138,9 +138,10 @@ def _cut(material: str, rest: Float, limits: Float, settle: int) -> Surface:
 def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:
     """Return the body's vertices, ironed, moved out by what was ironed away plus `ease`, and hung."""
     topology = body_topology()
-    ironed = smooth(shape.vertices, topology, cut.iron)
+    vertices = without_feet(shape.vertices)
+    ironed = smooth(vertices, topology, cut.iron)
     normals = smooth(vertex_normals(ironed, topology), topology, 4)
-    bump = ((shape.vertices - ironed) * normals).sum(axis=1).astype(np.float32)
+    bump = ((vertices - ironed) * normals).sum(axis=1).astype(np.float32)
     bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 5), topology, 16)
     shell = ironed + normals * (bump + ease)[:, None]
     shell = hang(shell, cut.slope)

@@ -18,8 +18,8 @@ from posegen.figure.surface import Surface, make_surface
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-_ANGLES = 96
-_CAP_ROWS = 34
+_ANGLES = 128
+_CAP_ROWS = 44
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Cut:
 
 CUTS = {
     "buzz cut": Cut(0.0035, 0.0030, 0.0025),
-    "short": Cut(0.024, 0.010, 0.007, fringe=3.0, lumps=0.0016),
-    "curly": Cut(0.040, 0.030, 0.022, fringe=6.0, lumps=0.0075),
+    "short": Cut(0.024, 0.010, 0.006, fringe=1.5, lumps=0.0016),
+    "curly": Cut(0.040, 0.030, 0.022, fringe=4.0, lumps=0.0065),
     "bob": Cut(0.021, 0.017, 0.018, curtain=0.648, curtain_side=0.652, fringe=19.0, lumps=0.0012),
-    "long": Cut(0.020, 0.016, 0.017, curtain=0.455, curtain_side=0.560, lumps=0.0016),
+    "long": Cut(0.020, 0.016, 0.017, curtain=0.455, curtain_side=0.606, lumps=0.0016),
     "ponytail": Cut(0.012, 0.008, 0.008, lumps=0.0010, tied=(0.0, 0.058, 0.815)),
     "bun": Cut(0.012, 0.008, 0.008, lumps=0.0010, tied=(0.0, 0.030, 0.872)),
 }
@@ -99,8 +99,8 @@ def _cap(cut: Cut, shape: BodyShape) -> Surface:
     points = np.stack([x, y, z], axis=-1) + center
     length = np.cumsum(np.concatenate([np.zeros((1, _ANGLES)), np.sqrt((np.diff(points, axis=0) ** 2).sum(-1))]), 0)
     # A fringe of strands, not a knife's edge, at the hair line.
-    ragged = 0.004 * np.sin(azimuth * 23 + 2 * np.sin(azimuth * 7)) + 0.003 * np.sin(azimuth * 41 + 1.0)
-    limit = inside + (ragged if cut.fringe else 0.25 * ragged)
+    ragged = 0.0013 * np.sin(azimuth * 19 + 2 * np.sin(azimuth * 7)) + 0.0008 * np.sin(azimuth * 37 + 1.0)
+    limit = inside + (3.0 * ragged if cut.lumps > 0.004 else ragged)
     if cut.curtain < 1:
         points, length, limit = _with_curtain(cut, shape, azimuth, points, length, limit, center)
     rows = len(points)
@@ -131,7 +131,7 @@ def _lumps(cut: Cut, azimuth: Double, elevation: Double) -> Double:
         ring = np.cos(e) ** 0.5
         return cut.lumps * ring * (np.sin(14 * a + 2 * np.sin(3 * a + 2 * e)) + 0.6 * np.sin(23 * a + 3 * e))
     ring = np.cos(e)
-    u, v, w = 13 * ring * np.sin(a), 13 * ring * np.cos(a), 13 * np.sin(e)
+    u, v, w = 11 * ring * np.sin(a), 11 * ring * np.cos(a), 11 * np.sin(e)
     curls = np.sin(u + 1.5 * np.sin(v * 0.8)) * np.sin(v + 1.3 * np.sin(w * 0.9)) + np.sin(w + 1.2 * np.sin(u * 0.7))
     return np.asarray(cut.lumps * (curls + 0.5 * np.sin(2.1 * u + 1) * np.sin(2.3 * w) * np.sin(1.9 * v)))
 
@@ -142,7 +142,7 @@ def _with_curtain(
     """Return the cap's rows and those of the hair that falls below it."""
     scale = float(to_body(np.array([[0, 0, 1.0], [0, 0, 0.0]]), shape)[:, 2] @ [1, -1])
     top = points[-1, :, 2].mean()
-    behind = np.clip((np.abs(np.degrees(azimuth)) - 75) / 60, 0, 1)
+    behind = np.clip((np.abs(np.degrees(azimuth)) - 112) / 34, 0, 1)
     behind = behind**2 * (3 - 2 * behind)
     bottom_template = cut.curtain_side + (cut.curtain - cut.curtain_side) * behind
     bottom = to_body(np.stack([0 * azimuth, 0 * azimuth, bottom_template], 1), shape)[:, 2]
@@ -171,19 +171,17 @@ def _with_curtain(
     all_points = np.concatenate([points, rows_points])
     falls = np.concatenate([np.full(limit.shape, 1.0), np.stack(new_limits)])
     opening = _face_opening(all_points, azimuth, center, scale)
-    hair_line = np.concatenate([limit, np.full(rows_points.shape[:2], 1.0)])
     # Over the forehead the hair line ends the hair, beside the face the opening does.
-    beside = np.clip((np.abs(np.degrees(azimuth)) - 40) / 15, 0, 1)
-    hair_line = hair_line * (1 - beside) + np.maximum(hair_line, 0.03) * beside
+    hair_line = np.concatenate([limit, np.full(rows_points.shape[:2], -0.05)])
     step = np.sqrt((np.diff(all_points[len(points) - 1 :], axis=0) ** 2).sum(-1))
     lengths = np.concatenate([length, length[-1] + np.cumsum(step, axis=0)])
-    return all_points, lengths, np.minimum(np.minimum(hair_line, falls), opening)
+    return all_points, lengths, np.minimum(np.maximum(hair_line, opening), falls)
 
 
 def _face_opening(points: Double, azimuth: Double, center: Double, scale: float) -> Double:
     """Return metres behind the edge that frames the face."""
     height = (points[..., 2] - center[2]) / scale
-    edge = np.interp(-height, [-0.07, -0.035, 0.0, 0.03, 0.075, 0.13, 0.20], [10, 38, 58, 66, 66, 58, 52])
+    edge = np.interp(-height, [-0.085, -0.06, -0.035, 0.0, 0.03, 0.075, 0.13, 0.20], [0, 14, 40, 57, 65, 66, 60, 54])
     radius = np.sqrt(((points[..., :2] - center[:2]) ** 2).sum(-1))
     wave = 2.0 * np.sin(height * 60) * np.clip(-height / 0.05, 0, 1)
     result: Double = np.radians(np.abs(np.degrees(azimuth)) - edge - wave) * radius
@@ -193,6 +191,7 @@ def _face_opening(points: Double, azimuth: Double, center: Double, scale: float)
 def _clearance(shape: BodyShape, z: float, azimuth: Double, center: Double) -> Double:
     """Return how far from the head's axis hair must stay to clear neck, shoulders and back."""
     a = anatomy()
+    collar = float(to_body(np.array([[0.0, 0.0, 0.615]]), shape)[0, 2])
     near = (np.abs(shape.vertices[:, 2] - z) < 0.018) & (a.arm < 0.4)
     ear = (np.abs(a.template[:, 0]) > 0.0705) & (a.template[:, 2] < 0.775) & (a.template[:, 2] > 0.69)
     points = shape.vertices[near & ~ear][:, :2].astype(np.float64) - center[:2]
@@ -202,7 +201,7 @@ def _clearance(shape: BodyShape, z: float, azimuth: Double, center: Double) -> D
     radius = np.sqrt((points**2).sum(axis=1))
     gap = np.abs(np.angle(np.exp(1j * (azimuth[:, None] - angle))))
     reach = np.where(gap < 0.12, radius, 0).max(axis=1)
-    return np.asarray(reach + 0.014)
+    return np.asarray(reach + 0.013 + (0.024 if z < collar else 0.0))
 
 
 def _strand_angle(cut: Cut, shape: BodyShape, vertices: Double, azimuth: Double) -> Double:

@@ -83,4 +83,4 @@ def tube(centers: Double, radii: Double, sides: int, flatten: float = 1.0) -> tu
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     ring = np.cos(angle)[None, :, None] * across[:, None] + flatten * np.sin(angle)[None, :, None] * up[:, None]
     vertices = centers[:, None] + ring * radii[:, None, None]
-    return vertices.reshape(-1, 3), grid_faces(len(centers), sides)
+    return vertices.reshape(-1, 3), grid_faces(len(centers), sides)[:, ::-1]

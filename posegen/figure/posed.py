@@ -62,11 +62,7 @@ def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float) -> Pos
     positions, normals, faces = [], [], []
     vertex_starts, face_starts = [0], [0]
     for surface in surfaces:
-        if isinstance(surface.follow, Weights):
-            transforms = vertex_transforms(surface.follow, bones)
-        else:
-            transforms = body[surface.follow]
-        placed = move(surface.rest, transforms)
+        placed = _placed(surface, bones, body)
         if surface.settle:
             placed = smooth(placed, surface.topology, surface.settle, 0.4)
         positions.append(placed)
@@ -82,6 +78,14 @@ def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float) -> Pos
         tuple(face_starts),
         tuple(vertex_starts),
     )
+
+
+def _placed(surface: Surface, bones: Float, body: Float) -> Float:
+    if surface.follow is None:
+        return surface.rest
+    if isinstance(surface.follow, Weights):
+        return move(surface.rest, vertex_transforms(surface.follow, bones))
+    return move(surface.rest, body[surface.follow])
 
 
 def project(points: Float, camera: Camera) -> Double:

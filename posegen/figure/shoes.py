@@ -17,7 +17,7 @@ from posegen.figure.surface import Surface, make_surface
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-_ANGLES = 72
+_ANGLES = 88
 _STEP_M = 0.007
 
 
@@ -87,13 +87,19 @@ def covered_foot(name: str) -> Float:
     return np.where(foot, lowest - height, -1).astype(np.float32)
 
 
+def sole_thickness(name: str) -> float:
+    """Return how far a shoe's sole reaches below the bare foot, metres."""
+    return LASTS[name].sole if name in LASTS else 0.0
+
+
 def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64], Double, Double]:
     foot, floor, center = _foot_points(shape)
     even = np.linspace(-np.pi, np.pi, _ANGLES, endpoint=False)
-    angles = even - 0.55 * np.sin(even)
+    angles = even - 0.40 * np.sin(even)
     top = max(last.collar) + 0.012
     heights = np.arange(last.sole_top + 0.001, top, _STEP_M)
-    upper = np.stack([_ring(foot, h, center, angles, last) for h in heights])
+    centers = np.stack([_ring_center(foot, h, center) for h in heights])
+    upper = np.stack([_ring(foot, h, c, angles, last) for h, c in zip(heights, centers, strict=True)])
     for _ in range(2):
         upper[1:-1] = (upper[:-2] + 2 * upper[1:-1] + upper[2:]) / 4
     ground = rounded_hull(foot[foot[:, 2] < 0.03][:, :2], center, angles, last.room + last.welt)
@@ -103,8 +109,9 @@ def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64],
            (last.sole_top - 0.001, ground), (last.sole_top, ground - 0.002)]  # fmt: skip
     ring_heights = np.concatenate([heights[::-1], [h for h, _ in reversed(low)]])
     radii = np.concatenate([upper[::-1], np.stack([r for _, r in reversed(low)])])
-    x = center[0] + radii * np.sin(angles)
-    y = center[1] - radii * np.cos(angles)
+    middle = np.concatenate([centers[::-1], np.tile(center, (len(low), 1))])[:, None]
+    x = middle[..., 0] + radii * np.sin(angles)
+    y = middle[..., 1] - radii * np.cos(angles)
     lifted = np.broadcast_to(ring_heights[:, None], x.shape)
     # The toe of the sole rises a little from the floor.
     ahead = np.clip((-(y - center[1]) - 0.13) / 0.08, 0, 1.2)
@@ -135,9 +142,22 @@ def _foot_points(shape: BodyShape) -> tuple[Double, float, Double]:
     return points, floor, center
 
 
+def _ring_center(foot: Double, height: float, ankle: Double) -> Double:
+    """Return a point within the outline at `height`: the ankle's axis, and above it the shin's."""
+    if height < 0.10:
+        return ankle
+    part = foot[np.abs(foot[:, 2] - height) < 0.045][:, :2]
+    share = min((height - 0.10) / 0.05, 1.0)
+    middle: Double = ankle + share * ((part.min(axis=0) + part.max(axis=0)) / 2 - ankle)
+    return middle
+
+
 def _ring(foot: Double, height: float, center: Double, angles: Double, last: Last) -> Double:
     reach = max(height + 0.034, 0.105 if height < 0.09 else 0.0)
-    part = foot[(foot[:, 2] >= height - 0.003) & (foot[:, 2] <= reach)][:, :2]
+    # The shin's vertices are far apart: look further there.
+    below = 0.003 if height < 0.10 else 0.030
+    reach += 0.0 if height < 0.10 else 0.03
+    part = foot[(foot[:, 2] >= height - below) & (foot[:, 2] <= reach)][:, :2]
     ring = rounded_hull(part, center, angles, last.room)
     low = np.clip(1 - (height - 0.010) / 0.035, 0, 1)
     return ring + last.toe * low * np.clip(np.cos(angles), 0, 1) ** 4

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from posegen.figure.appearance import Appearance
 from posegen.figure.color import linear
 from posegen.figure.light import KEY_COLOR, Lights
-from posegen.figure.materials import Samples, gloss, shade_cloth
+from posegen.figure.materials import Samples, gloss, mix, shade_cloth
 from posegen.figure.shading import Material
 from posegen.figure.topology import unit
 
@@ -49,6 +49,8 @@ def hair_material(appearance: Appearance) -> Material:
     """Return how the figure's hair answers light."""
     color = linear(appearance.hair_color)
     style = appearance.hair_style
+    skin = linear(appearance.skin)
+    fades = style in {"short", "ponytail", "bun"}
     coarse = {"buzz cut": 0.3, "curly": 0.5}.get(style, 1.0)
 
     def shade(s: Samples, lights: Lights) -> Float:
@@ -61,6 +63,13 @@ def hair_material(appearance: Appearance) -> Material:
         if style == "curly":
             tone = tone + np.float32(0.18) * np.sin(length * 420 + 6 * np.sin(angle * 26))
         albedo = color * tone[:, None]
+        if style == "buzz cut":
+            grain = strand_noise(angle, 900, length * 900)
+            cover = np.clip(s.border / np.float32(0.014), 0, 1) * (np.float32(0.90) + np.float32(0.10) * grain)
+            albedo = mix(skin, albedo, np.clip(cover, 0, 1))
+        else:
+            cover = np.clip(s.border / np.float32(0.005) + np.float32(0.35), 0, 1)
+            albedo = mix(skin * np.float32(0.5), albedo, cover) if fades else albedo
         tilt = (broad * np.float32(0.16) + fine * np.float32(0.08)) * np.float32(coarse)
         bent = s.normal.copy()
         bent[:, 2] += tilt

@@ -30,8 +30,8 @@ class Surface:
         The same places on the female body in rest, where garments and the face are laid out; one
         coordinate system for every body shape.
     faces : int array, shape (F, 3)
-    follow : int array, shape (V,), or Weights
-        Body vertices whose motion the vertices share, or weights of their own.
+    follow : int array, shape (V,), Weights or None
+        Body vertices whose motion the vertices share, weights of their own, or None for what stands still.
     limits : float32 array, shape (K, V)
         Metres inside each border of the surface; it is drawn where all are above 0.
     border : float32 array, shape (V,)
@@ -48,7 +48,7 @@ class Surface:
     rest: Float
     template: Float
     faces: Int
-    follow: Int | Weights
+    follow: Int | Weights | None
     limits: Float
     border: Float
     detail: Float
@@ -66,7 +66,7 @@ def make_surface(
     rest: Float,
     template: Float,
     faces: Int,
-    follow: Int | Weights,
+    follow: Int | Weights | None,
     limits: Float | None = None,
     detail: Float | None = None,
     *,
@@ -87,10 +87,11 @@ def make_surface(
     border = limits.min(axis=0) if len(limits) else np.full(count, DISCARD_NOWHERE, np.float32)
     kept = faces[(border[faces] > -reach).any(axis=1)]
     used, flat = np.unique(kept, return_inverse=True)
-    if isinstance(follow, Weights):
+    shared: Int | Weights | None
+    if follow is None or isinstance(follow, Weights):
         if len(used) != count:
-            raise ValueError("a surface with weights of its own cannot be trimmed")
-        shared: Int | Weights = follow
+            raise ValueError("only a surface that follows the body can be trimmed")
+        shared = follow
     else:
         shared = follow[used]
     return Surface(

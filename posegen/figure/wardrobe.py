@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from posegen.figure.anatomy import anatomy
 from posegen.figure.appearance import Appearance
 from posegen.figure.body import BodyShape, body_shape
-from posegen.figure.garments import bottom_limits, bottom_surface, top_limits, top_surface
+from posegen.figure.garments import BOTTOMS, bottom_limits, bottom_surface, top_limits, top_surface
 from posegen.figure.hair import hair_surfaces
 from posegen.figure.head import scalp_depth
 from posegen.figure.mesh import load_mesh
@@ -20,6 +21,11 @@ from posegen.figure.surface import Surface, make_surface
 
 Float = NDArray[np.float32]
 
+LONG = ("jeans", "trousers")
+"""Bottoms whose legs fall over the shoes."""
+SOLE_HEIGHT = 0.8188
+"""Of the template's pelvis above its soles, metres."""
+_TUCKED_M = 0.015
 _HIDDEN_M = 0.035
 """Skin this far inside a garment is never seen and not drawn, so that it cannot poke through."""
 
@@ -43,7 +49,8 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
         garments.append(_without_hidden(bottom_surface(appearance.bottom, shape), covers[0]))
     if appearance.shoes != "barefoot":
         covers.append(covered_foot(appearance.shoes) + _HIDDEN_M - 0.012)
-        garments.append(shoe_surface(appearance.shoes, shape))
+        shoes = shoe_surface(appearance.shoes, shape)
+        garments.append(shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem))
     return (*_skin(shape, covers), *garments, *hair_surfaces(appearance.hair_style, shape))
 
 
@@ -57,6 +64,13 @@ def _skin(shape: BodyShape, covers: list[Float]) -> tuple[Surface, ...]:
     skin = make_surface("skin", shape.vertices, a.template, shown[~is_eye], index, detail=detail)
     eyes = make_surface("eyes", shape.vertices, a.template, shown[is_eye], index)
     return skin, eyes
+
+
+def under_hem(shoes: Surface, hem: float) -> Surface:
+    """Return `shoes` without what a trouser leg that ends at `hem` hides."""
+    height = shoes.template[:, 2]
+    below = (hem + SOLE_HEIGHT + _TUCKED_M - height).astype(np.float32)
+    return replace(shoes, limits=np.concatenate([shoes.limits, below[None]]))
 
 
 def _without_hidden(surface: Surface, cover: Float) -> Surface:
