@@ -155,6 +155,8 @@ def _first_event(file: SegmentFile, data: bytes) -> AttemptStarted | None:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except FileNotFoundError:  # removed since it was listed: a first attempt that could not start
+        return b""
     except OSError as exc:
         raise JournalError(f"cannot read the journal {path}: {exc.strerror or exc}") from exc
 

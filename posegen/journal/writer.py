@@ -125,7 +125,7 @@ class SegmentWriter:
     def _abandon(self) -> None:
         """Close a segment that could not be started."""
         self.close()
-        if self.number == 1:
+        if self.number == 1 and not self._next_path.exists():
             # Leave no run behind that never was. A later segment stays, empty: an earlier writer looks for
             # its successor by name.
             with contextlib.suppress(OSError):
@@ -271,9 +271,12 @@ def _sync(descriptor: int) -> None:
 
 def _read_durably(path: Path) -> bytes:
     """Return a file's bytes once they are on the disk: what is counted now must outlive a power cut."""
-    with path.open("rb") as file:
-        data = file.read()
-        atomic.sync_file(file.fileno())
+    try:
+        with path.open("rb") as file:
+            data = file.read()
+            atomic.sync_file(file.fileno())
+    except FileNotFoundError:  # a first attempt that could not start has removed it
+        return b""
     return data
 
 
@@ -282,7 +285,7 @@ def _check_run(earlier: list[SegmentFile], run_id: str) -> None:
     try:
         first_lines = []
         for segment in earlier:
-            with segment.path.open("rb") as file:
+            with contextlib.suppress(FileNotFoundError), segment.path.open("rb") as file:
                 first_lines.append((segment, file.readline()))
     except OSError as exc:
         raise _journal_error(exc, earlier[0].path) from exc

@@ -197,6 +197,44 @@ def test_an_overtaken_opening_fails(folder, begin, monkeypatch):
     assert [len(segment.events) for segment in segments] == [2, 0, 1]
 
 
+def test_a_first_attempt_that_is_overtaken_does_not_pull_its_file_from_under_the_next(
+    folder, begin, monkeypatch
+):
+    real = writer_module.accepted_lengths
+
+    def measure(*arguments):
+        monkeypatch.setattr(writer_module, "accepted_lengths", real)
+        begin()
+        return real(*arguments)
+
+    monkeypatch.setattr(writer_module, "accepted_lengths", measure)
+    with pytest.raises(JournalError, match="attempt 2 has taken over"):
+        begin()
+    assert [len(segment.events) for segment in read_segments(folder)] == [0, 1]
+
+
+def test_a_segment_that_vanishes_while_it_is_measured_counts_nothing(folder, begin, monkeypatch):
+    begin().close()
+    real = writer_module.list_segments
+
+    def then_gone(path):
+        found = real(path)
+        (path / "0001.jsonl").unlink()
+        return found
+
+    monkeypatch.setattr(writer_module, "list_segments", then_gone)
+    begin().append(failure(1)).result()
+    assert task_ids(folder) == ["1"]
+
+
+def test_a_segment_that_vanishes_while_it_is_read_is_empty(folder, begin, monkeypatch):
+    begin().close()
+    found = writer_module.list_segments(folder)
+    (folder / "0001.jsonl").unlink()
+    monkeypatch.setattr("posegen.journal.segments.list_segments", lambda _: found)
+    assert [segment.events for segment in read_segments(folder)] == [[]]
+
+
 def test_a_file_made_at_the_same_instant_wins(folder, begin, monkeypatch):
     real = writer_module.list_segments
 
