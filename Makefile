@@ -37,7 +37,8 @@ demo: $(VENV)/.installed  ## Run the main job offline: a small varied batch
 	@$(BIN)/posegen demo $(ARGS)
 
 lab: $(VENV)/.installed  ## Open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir=. $(ARGS) notebooks
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test, with coverage
 ifneq ($(wildcard tests/notebooks/*.ipynb),)
