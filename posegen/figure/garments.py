@@ -129,10 +129,11 @@ def bottom_surface(name: str, shape: BodyShape) -> Surface:
 def _cut(material: str, rest: Float, limits: Float, settle: int) -> Surface:
     mesh = load_mesh()
     faces = mesh.faces[(mesh.eye[mesh.faces] == 0).all(axis=1)]
+    a = anatomy()
+    limb = np.float32(0.32) * a.along_arm - a.template[:, 2]
+    detail = np.concatenate([limits, limb[None]]).T
     index = np.arange(len(rest))
-    return make_surface(
-        material, rest, anatomy().template, faces, index, limits, limits.T, double_sided=True, settle=settle
-    )
+    return make_surface(material, rest, a.template, faces, index, limits, detail, double_sided=True, settle=settle)
 
 
 def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:

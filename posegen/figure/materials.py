@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from posegen.figure.light import (
     FILL_COLOR, GROUND_COLOR, KEY_COLOR, RIM_COLOR, SKY_COLOR, Lights,
 )  # fmt: skip
+from posegen.figure.surface import Surface
 from posegen.figure.topology import dot, unit
 
 Float = NDArray[np.float32]
@@ -33,6 +33,13 @@ class Samples:
         Share of the key light and of the surroundings that arrives.
     footprint : float
         Metres a pixel covers.
+    surface : Surface
+    placed : float32 array, shape (V, 3)
+        The surface's posed vertices.
+    corners : int array, shape (S, 3)
+        The vertices around each sample.
+    share : float32 array, shape (3, S)
+        How much each of them counts.
     """
 
     position: Float
@@ -44,11 +51,17 @@ class Samples:
     lit: Float
     open: Float
     footprint: float
+    surface: Surface
+    placed: Float
+    corners: NDArray[np.int64]
+    share: Float
 
-    def part(self, chosen: NDArray[np.bool_]) -> Mapping[str, Float]:
-        """Return the arrays of the chosen samples, by name."""
-        names = ("position", "normal", "template", "border", "detail", "lit", "open")
-        return {name: getattr(self, name)[chosen] for name in names}
+    def blend(self, values: Float) -> Float:
+        """Return per-vertex `values` (V, D) at the samples."""
+        total: Float = values[self.corners[:, 0]] * self.share[0][:, None]
+        total += values[self.corners[:, 1]] * self.share[1][:, None]
+        total += values[self.corners[:, 2]] * self.share[2][:, None]
+        return total
 
 
 def surroundings(normal: Float, openness: Float) -> Float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ def materials_of(appearance: Appearance) -> Mapping[str, Material]:
         "hair": hair_material(appearance),
         "top": cloth_material(appearance.top, appearance.top_color),
         "bottom": cloth_material(appearance.bottom, appearance.bottom_color),
+        "collar": cloth_material("collar", appearance.top_color),
         "shoes": shoe_material(appearance.shoes, appearance.shoes_color),
         "seat": cloth_material("seat", appearance.seat_color),
     }
@@ -65,10 +67,7 @@ def _skin(appearance: Appearance) -> Material:
         # Where a garment stands off the skin, its edge casts a soft shadow on it.
         near = np.clip(1 + s.detail[:, 0] / np.float32(0.020), 0, 1)
         occluded = 1 - np.float32(0.55) * near * near
-        shaded = Samples(
-            s.position, s.normal, s.template, s.border, s.detail, s.behind, s.lit * occluded, s.open * occluded,
-            s.footprint,
-        )  # fmt: skip
+        shaded = replace(s, lit=s.lit * occluded, open=s.open * occluded)
         return shade_skin(albedo, shaded, lights)
 
     return shade

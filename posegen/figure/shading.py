@@ -53,7 +53,7 @@ def shade(
         if not len(mine):
             continue
         local = corners[mine] - posed.vertex_starts[i]
-        parts = [s[mine] for s in share]
+        parts = share[:, mine]
         samples = Samples(
             position=position[mine],
             normal=normal[mine],
@@ -64,19 +64,23 @@ def shade(
             lit=lit[mine],
             open=openness[mine],
             footprint=footprint,
+            surface=surface,
+            placed=posed.positions[posed.vertices_of(i)],
+            corners=local,
+            share=parts,
         )
         light[mine] = materials[surface.material](samples, lights)
     return light
 
 
-def _blend_local(values: Float, corners: Int, share: list[Float]) -> Float:
+def _blend_local(values: Float, corners: Int, share: Float) -> Float:
     total: Float = values[corners[:, 0]] * share[0][:, None]
     total += values[corners[:, 1]] * share[1][:, None]
     total += values[corners[:, 2]] * share[2][:, None]
     return total
 
 
-def _barycentric(screen: Double, corners: Int, visible: Visible) -> tuple[list[Float], NDArray[np.bool_]]:
+def _barycentric(screen: Double, corners: Int, visible: Visible) -> tuple[Float, NDArray[np.bool_]]:
     """Return the three corner shares of each sample, and whether its triangle is seen from behind."""
     x, y = screen[:, 0][corners], screen[:, 1][corners]
     ax, ay = x[:, 1] - x[:, 0], y[:, 1] - y[:, 0]
@@ -88,5 +92,4 @@ def _barycentric(screen: Double, corners: Int, visible: Visible) -> tuple[list[F
     third = np.clip((ax * py - px * ay) / safe, 0, 1)
     over = np.maximum(second + third, 1)
     second, third = second / over, third / over
-    shares = [part.astype(np.float32) for part in (1 - second - third, second, third)]
-    return shares, area > 0
+    return np.stack([1 - second - third, second, third]).astype(np.float32), area > 0

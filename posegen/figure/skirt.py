@@ -42,9 +42,10 @@ def skirt_surface(shape: BodyShape) -> Surface:
     rest = np.stack([x, y, np.broadcast_to(height[:, None], x.shape)], -1).reshape(-1, 3)
     template = np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], -1).reshape(-1, 3)
     limits = np.stack([template[:, 2] - HEM, WAIST + 0.10 * template[:, 1] - template[:, 2]])
+    detail = np.stack([*limits, 0.25 * template[:, 2]], axis=1)
     return make_surface(
         "bottom", rest.astype(np.float32), template.astype(np.float32), grid_faces(len(z), _ANGLES),
-        pack_weights(_weights(template.astype(np.float32))), limits, limits.T, double_sided=True, settle=6, reach=1.0,
+        pack_weights(_weights(template.astype(np.float32))), limits, detail, double_sided=True, settle=6, reach=1.0,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ Double = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 _SAME_SURFACE_M = 0.02
-_COINCIDENT_M = {"top": 0.004, "hair": 0.002, "shoes": 0.001}
+_COINCIDENT_M = {"top": 0.004, "collar": 0.004, "hair": 0.002, "shoes": 0.001}
 """Metres by which these surfaces come forward, where they touch the one below."""
 
 

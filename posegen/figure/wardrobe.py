@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from posegen.figure.anatomy import anatomy
 from posegen.figure.appearance import Appearance
 from posegen.figure.body import BodyShape, body_shape
+from posegen.figure.collars import collar_surfaces
 from posegen.figure.garments import BOTTOMS, bottom_limits, bottom_surface, top_limits, top_surface
 from posegen.figure.hair import hair_surfaces
 from posegen.figure.head import scalp_depth
@@ -40,7 +41,8 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
     """Return the surfaces of a dressed figure, in drawing order."""
     shape = shape_of(appearance)
     covers = [top_limits(appearance.top).min(axis=0)]
-    garments = [top_surface(appearance.top, shape)]
+    top = top_surface(appearance.top, shape)
+    garments = [top, *collar_surfaces(appearance.top, top)]
     if appearance.bottom == "skirt":
         covers.append(skirt_limits())
         garments.append(skirt_surface(shape))
