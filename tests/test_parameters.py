@@ -114,7 +114,9 @@ def test_what_is_no_view_is_refused(given: object) -> None:
 
 
 def test_views_and_avatars_are_taken_once_each() -> None:
-    parameters = check(BatchParameters, {"views": [0, 360, "0"], "avatar": [{"gender": "male"}, {"gender": "male"}]})
+    parameters = check(
+        BatchParameters, {"views": [0, 360, "0"], "avatar": [{"gender": "male"}, {"gender": "male"}]}
+    )
     assert parameters.view_list == [View()]
     assert parameters.avatar_list == [Avatar(gender="male")]
 
@@ -149,7 +151,9 @@ def test_a_misspelt_name_in_the_notebooks_own_cell_is_refused() -> None:
 
 
 def test_variables_of_other_cells_are_not_parameters() -> None:
-    namespace = notebook(OWN_CELL, "my_own = 3", "import math\nprompt_words = [1]", "for i in range(2): pass", "x = y = 1")
+    namespace = notebook(
+        OWN_CELL, "my_own = 3", "import math\nprompt_words = [1]", "for i in range(2): pass", "x = y = 1"
+    )
     assert batch_parameters(namespace).seed == 0
 
 

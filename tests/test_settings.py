@@ -25,7 +25,12 @@ def test_every_setting_has_a_variable() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("STORAGE_MODE", "ftp"), ("POSEGEN_CPU_THREADS", "many"), ("POSEGEN_CPU_THREADS", "0"), ("POSEGEN_PROGRESS", "x")],
+    [
+        ("STORAGE_MODE", "ftp"),
+        ("POSEGEN_CPU_THREADS", "many"),
+        ("POSEGEN_CPU_THREADS", "0"),
+        ("POSEGEN_PROGRESS", "x"),
+    ],
 )
 def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> None:
     with pytest.raises(ParameterError, match=variable) as caught:
@@ -33,7 +38,9 @@ def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> No
     assert value in str(caught.value)
 
 
-def test_runs_started_from_the_notebooks_folder_land_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_started_from_the_notebooks_folder_land_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     (notebooks / "02_batch_generation.ipynb").touch()

@@ -35,7 +35,14 @@ def test_measure_records_milliseconds_also_when_it_raises() -> None:
 
 def test_a_log_line_is_one_json_object_with_its_context() -> None:
     record = logger("flux").makeRecord(
-        "posegen.flux", logging.WARNING, "f", 1, "tried %d times", (3,), None, extra={"context": {"task": "ab"}}
+        "posegen.flux",
+        logging.WARNING,
+        "f",
+        1,
+        "tried %d times",
+        (3,),
+        None,
+        extra={"context": {"task": "ab"}},
     )
     line = json.loads(JsonFormatter().format(record))
     assert line["component"] == "flux"

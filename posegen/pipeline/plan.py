@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, description, enhanced_prompt
 
 from posegen import credits as prices
 from posegen.backends import Backend, get_backend
+from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, description, enhanced_prompt
 from posegen.errors import ParameterError
 from posegen.parameters import BatchParameters
 from posegen.pipeline.control import control_map_sha256

@@ -53,7 +53,7 @@ class PlainBackend:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlainBackend]:
+def backend(monkeypatch: pytest.MonkeyPatch) -> PlainBackend:
     """Return the backend behind the name `plain`."""
     plain = PlainBackend()
 
@@ -61,7 +61,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlainBackend]:
         return plain
 
     monkeypatch.setitem(backends.BACKENDS, "plain", give)
-    yield plain
+    return plain
 
 
 @pytest.fixture

@@ -92,8 +92,8 @@ def test_a_task_id_hangs_on_what_decides_the_picture_and_on_nothing_else() -> No
 def test_a_pose_is_its_content_and_not_its_name(tmp_path: Path) -> None:
     pose = PoseLibrary.builtin().get("walking_stride")
     twin = {
-        "id": "twin", "name": "Twin", "description": "trunk, arms and legs as in another pose", "tags": ["twin"],
-        "difficulty": "easy", "angles": dict(pose.angles), "hands": list(pose.hands),
+        "id": "twin", "name": "Twin", "description": "trunk, arms and legs as in another pose",
+        "tags": ["twin"], "difficulty": "easy", "angles": dict(pose.angles), "hands": list(pose.hands),
     }  # fmt: skip
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"category": "walking", "poses": [twin]}))

@@ -3,13 +3,11 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.pipeline.conftest import PlainBackend
 
 from posegen.errors import (
     ImageFailedError,
@@ -29,8 +27,11 @@ from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import new_run_id, open_run, start
 from posegen.settings import Settings
 from posegen.storage import LocalStorage, image_key
+from tests.pipeline.conftest import PlainBackend
 
-quiet: Callable[[object], None] = lambda _: None
+
+def quiet(_: object) -> None:
+    """Show nothing."""
 
 
 def plan(**values: Any) -> Plan:
@@ -118,7 +119,7 @@ def test_a_stopped_run_is_interrupted_and_goes_on_where_it_was(
     assert first.wait(30)
     run.stop("enough")
     gate.set()
-    with pytest.raises(RunInterruptedError, match="can|goes on"):
+    with pytest.raises(RunInterruptedError, match="goes on"):
         run.wait(quiet)
     state = run.state()
     assert state.status == "interrupted"

@@ -67,7 +67,9 @@ def test_align_camera_recovers_the_camera() -> None:
     camera = fit_camera(posed.samples()[0], 20, SIZE, 768)
     target = camera.project(posed.openpose()[0])
     aligned = align_camera(posed.openpose()[0], fit_camera(posed.samples()[0], 20, 256, 256), target)
-    np.testing.assert_allclose([aligned.focal_px, aligned.cx, aligned.cy], [camera.focal_px, camera.cx, camera.cy])
+    np.testing.assert_allclose(
+        [aligned.focal_px, aligned.cx, aligned.cy], [camera.focal_px, camera.cx, camera.cy]
+    )
 
 
 def test_nearest_ignores_size_and_place() -> None:
@@ -89,7 +91,9 @@ def test_too_few_keypoints_are_refused() -> None:
         fit_pose(target, 0, START)
     target[1:, :2] = np.nan
     with pytest.raises(ValueError, match="at least two"):
-        align_camera(solve_many(START[None]).openpose()[0], fit_camera(np.ones((4, 3)), 0, SIZE, SIZE), target)
+        align_camera(
+            solve_many(START[None]).openpose()[0], fit_camera(np.ones((4, 3)), 0, SIZE, SIZE), target
+        )
 
 
 def test_wrong_shapes_are_refused() -> None:
