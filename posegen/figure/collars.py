@@ -84,7 +84,9 @@ def _ring_surface(r: Double, z: Double, angle: Double, axis: Double, *, closed_s
     vertices = np.stack([x.T, y.T, z.T], axis=-1)
     if closed_section:
         vertices = np.concatenate([vertices, vertices[:1]])
-    faces = grid_faces(len(vertices), _ANGLES)[:, ::-1]
+    faces = grid_faces(len(vertices), _ANGLES)
+    if closed_section:
+        faces = faces[:, ::-1]
     flat = vertices.reshape(-1, 3).astype(np.float32)
     return make_surface(
         "collar", flat, flat, faces, pack_weights(_weights(len(flat))), None, double_sided=True, reach=1.0

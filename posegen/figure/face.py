@@ -29,7 +29,7 @@ _LID_LOW = [0.7522, 0.7514, 0.7507, 0.7503, 0.7506, 0.7522, 0.7548]
 
 @dataclass(frozen=True)
 class FaceColors:
-    """Linear colours of a face; `stubble` and `age` in [0, 1], `lips` how strongly the lips are coloured."""
+    """Linear colours of a face; `stubble`, `age` and `male` in [0, 1], `lips` how strongly the lips are coloured."""
 
     skin: Float
     brow: Float
@@ -37,6 +37,7 @@ class FaceColors:
     blush: Float
     stubble: float
     age: float
+    male: float
     lips: float
 
 
@@ -114,7 +115,7 @@ def _wrinkles(color: Float, x: Float, z: Float, age: float, footprint: float) ->
     fold *= _within(z, 0.686, 0.724, 0.008)
     lines = np.zeros_like(x)
     for height in (0.797, 0.788):
-        lines += np.exp(-(((z - height - 8 * (x - 0.02) ** 2) / np.float32(max(0.0010, footprint))) ** 2))
+        lines += np.exp(-(((z - height - 3 * (x - 0.02) ** 2) / np.float32(max(0.0010, footprint))) ** 2))
     lines *= np.clip((np.float32(0.035) - x) / np.float32(0.01), 0, 1)
     darker = color * np.array([0.66, 0.58, 0.56], np.float32)
     return _tint(color, darker, (fold * 0.7 + lines * 0.35) * np.float32(age))
@@ -122,11 +123,12 @@ def _wrinkles(color: Float, x: Float, z: Float, age: float, footprint: float) ->
 
 def _brows(color: Float, p: Float, x: Float, z: Float, footprint: float, colors: FaceColors) -> Float:
     middle = np.interp(x, _BROW_X, _BROW_Z).astype(np.float32)
-    half = np.interp(x, _BROW_X, _BROW_HALF).astype(np.float32)
-    soft = np.float32(max(footprint, 0.0009))
+    half = np.interp(x, _BROW_X, _BROW_HALF).astype(np.float32) * np.float32(0.92 + 0.33 * colors.male)
+    middle = middle - np.float32(0.0012 * colors.male)
+    soft = np.float32(max(footprint, 0.0016))
     cover = np.clip((half - np.abs(z - middle)) / soft + np.float32(0.5), 0, 1)
-    cover *= _within(x, 0.0090, 0.0515, 0.004)
-    hairs = 1 + np.float32(0.25) * np.sin(x * 5200 + (z - middle) * 2400) if footprint < 0.0006 else 1.0
+    cover *= _within(x, 0.0085, 0.0515, 0.007)
+    hairs = 1 + np.float32(0.16) * np.sin(x * 3100 + (z - middle) * 2400) if footprint < 0.0005 else 1.0
     return _tint(color, colors.brow, cover * np.float32(0.78) * hairs)
 
 

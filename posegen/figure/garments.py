@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from posegen.figure.topology import smooth, spread_maximum, vertex_normals
 Float = NDArray[np.float32]
 
 _FINISH = 3
+_SNUG_M = 0.005
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def top_limits(name: str, *, ironed: bool = False) -> Float:
     """Return metres inside the hem, the sleeves' ends and the neckline, shape (3, V)."""
     cut = TOPS[name]
     a = anatomy(cut.iron + _FINISH if ironed else 0)
+    if ironed:
+        close = smoothstep(0.050, 0.012, top_limits(name)[2])[:, None]
+        a = replace(a, template=a.template + (anatomy(5 + _FINISH).template - a.template) * close)
     x, y, z = a.template.T
     hem = z - np.float32(cut.hem) + 0.5 * a.hand
     if cut.sleeve > 0:
@@ -83,7 +87,8 @@ def top_limits(name: str, *, ironed: bool = False) -> Float:
         sleeve = (0.112 - np.abs(x)) * 0.9 + np.maximum(0, 0.455 - z) * 0.9 - 0.6 * a.along_arm
     front = smoothstep(0.02, -0.06, y)
     drop = cut.neck_drop * front * np.exp(-((x / (0.055 if cut.sleeve > 0 else 0.075)) ** 2))
-    beside = np.maximum(0, np.abs(x) - 0.052)
+    away = np.abs(x) - 0.050
+    beside = 0.5 * (away + np.sqrt(away * away + 0.022**2))
     neck = (0.592 - drop + 0.62 * (y + 0.030) + 0.9 * beside - z) * 0.85
     if cut.sleeve < 0:
         neck = np.minimum(neck, 0.9 * (np.abs(x) - 0.066) + 1.0 * np.maximum(0, 0.55 - drop - 0.02 * (1 - front) - z))
@@ -111,8 +116,9 @@ def top_surface(name: str, shape: BodyShape) -> Surface:
     ease = ease * (1 - (1 - collar) * smoothstep(0.06, 0.0, limits[2]))
     if cut.sleeve > 0.4:
         ease = ease * (1 - 0.45 * smoothstep(end - 0.05, end - 0.015, a.along_arm))
-    rest = _shell(shape, cut, ease.astype(np.float32))
-    return _cut("top", rest, limits, settle=3)
+    close = smoothstep(0.050, 0.012, top_limits(name)[2])
+    rest = _shell(shape, cut, ease.astype(np.float32), close)
+    return _cut("top", rest, cut, limits, settle=3)
 
 
 @lru_cache(maxsize=16)
@@ -122,22 +128,26 @@ def bottom_surface(name: str, shape: BodyShape) -> Surface:
     z = a.template[:, 2]
     ease = cut.ease + cut.flare * smoothstep(cut.hem + 0.35, cut.hem, z)
     ease = ease * (1 - 0.4 * smoothstep(-0.02, 0.08, z))
-    rest = _shell(shape, cut, ease.astype(np.float32))
-    return _cut("bottom", rest, limits, settle=2)
+    rest = _shell(shape, cut, ease.astype(np.float32), np.zeros_like(z))
+    return _cut("bottom", rest, cut, limits, settle=2)
 
 
-def _cut(material: str, rest: Float, limits: Float, settle: int) -> Surface:
+def _cut(material: str, rest: Float, cut: Cut, limits: Float, settle: int) -> Surface:
     mesh = load_mesh()
     faces = mesh.faces[(mesh.eye[mesh.faces] == 0).all(axis=1)]
     a = anatomy()
     limb = np.float32(0.32) * a.along_arm - a.template[:, 2]
     detail = np.concatenate([limits, limb[None]]).T
     index = np.arange(len(rest))
-    return make_surface(material, rest, a.template, faces, index, limits, detail, double_sided=True, settle=settle)
+    template = anatomy(cut.iron + _FINISH).template
+    return make_surface(material, rest, template, faces, index, limits, detail, double_sided=True, settle=settle)
 
 
-def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:
-    """Return the body's vertices, ironed, moved out by what was ironed away plus `ease`, and hung."""
+def _shell(shape: BodyShape, cut: Cut, ease: Float, close: Float) -> Float:
+    """Return the body's vertices, ironed, moved out by what was ironed away plus `ease`, and hung.
+
+    Where `close` is 1 (at a neckline) the shell lies on the skin instead, whatever ironing filled there.
+    """
     topology = body_topology()
     vertices = without_feet(shape.vertices)
     ironed = smooth(vertices, topology, cut.iron)
@@ -145,5 +155,35 @@ def _shell(shape: BodyShape, cut: Cut, ease: Float) -> Float:
     bump = ((vertices - ironed) * normals).sum(axis=1).astype(np.float32)
     bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 5), topology, 16)
     shell = ironed + normals * (bump + ease)[:, None]
-    shell = hang(shell, cut.slope)
+    shell = hang(_without_nipples(shell), cut.slope)
+    near = smooth(vertices, topology, 5)
+    snug = near + smooth(vertex_normals(near, topology), topology, 2) * np.float32(_SNUG_M)
+    shell = shell + (snug - shell) * close[:, None]
     return smooth(shell, topology, _FINISH)
+
+
+def _without_nipples(shell: Float) -> Float:
+    """Return the shell with the tips of the chest replaced by the smooth form around them."""
+    a = anatomy()
+    x, y, z = a.template.T
+    moved = shell.copy()
+    for side in (1.0, -1.0):
+        chest = (a.arm < 0.05) & (x * side > 0.02) & (z > 0.30) & (z < 0.50) & (y < -0.03)
+        tip = np.flatnonzero(chest)[np.argmin(y[chest])]
+        r = np.sqrt((x - x[tip]) ** 2 + (z - z[tip]) ** 2)
+        around = chest & (r > 0.020) & (r < 0.055)
+        within = np.flatnonzero(chest & (r < 0.032))
+        middle = shell[tip]
+        fit, *_ = np.linalg.lstsq(
+            _cubic(shell[around] - middle), (shell[around] - middle)[:, 1].astype(np.float64), rcond=None
+        )
+        smoothed = (_cubic(shell[within] - middle) * np.round(fit, 5)).sum(axis=1) + middle[1]
+        share = smoothstep(0.032, 0.018, r[within])
+        moved[within, 1] += share * (smoothed.astype(np.float32) - shell[within, 1])
+    return moved
+
+
+def _cubic(offset: Float) -> NDArray[np.float64]:
+    """Return the terms of a cubic in x and z, in decimetres, shape (N, 10)."""
+    u, v = offset[:, 0].astype(np.float64) * 10, offset[:, 2].astype(np.float64) * 10
+    return np.stack([u**i * v**j for i in range(4) for j in range(4 - i)], axis=1)

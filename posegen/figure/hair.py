@@ -53,11 +53,10 @@ class Cut:
 
 
 CUTS = {
-    "buzz cut": Cut(0.0035, 0.0030, 0.0025),
     "short": Cut(0.024, 0.010, 0.006, fringe=1.5, lumps=0.0016),
     "curly": Cut(0.040, 0.030, 0.022, fringe=4.0, lumps=0.0065),
     "bob": Cut(0.021, 0.017, 0.018, curtain=0.648, curtain_side=0.652, fringe=19.0, lumps=0.0012),
-    "long": Cut(0.020, 0.016, 0.017, curtain=0.455, curtain_side=0.606, lumps=0.0016),
+    "long": Cut(0.020, 0.016, 0.017, curtain=0.455, curtain_side=0.618, lumps=0.0016),
     "ponytail": Cut(0.012, 0.008, 0.008, lumps=0.0010, tied=(0.0, 0.058, 0.815)),
     "bun": Cut(0.012, 0.008, 0.008, lumps=0.0010, tied=(0.0, 0.030, 0.872)),
 }
@@ -65,12 +64,12 @@ CUTS = {
 
 @lru_cache(maxsize=16)
 def hair_surfaces(style: str, shape: BodyShape) -> tuple[Surface, ...]:
-    """Return the surfaces of a hair style; none for "bald".
+    """Return the surfaces of a hair style; none for "bald", nor for a buzz cut, which is painted on the skin.
 
     Details: cosine and sine of the angle that tells strands apart, length along the strand (m), and 1 where the
     hair is gathered by a band.
     """
-    if style == "bald":
+    if style not in CUTS:
         return ()
     cut = CUTS[style]
     parts = [_cap(cut, shape)]
@@ -163,7 +162,8 @@ def _with_curtain(
             np.stack([radius * np.sin(azimuth), -radius * np.cos(azimuth), np.full(_ANGLES, z - center[2])], -1)
             + center
         )
-        tips = 0.008 * np.sin(azimuth * 17 + np.sin(azimuth * 5) * 3) + 0.006 * np.sin(azimuth * 31)
+        ends = 0.25 if cut.curtain > 0.6 else 1.0
+        tips = ends * (0.008 * np.sin(azimuth * 17 + np.sin(azimuth * 5) * 3) + 0.006 * np.sin(azimuth * 31))
         new_limits.append(z - bottom + tips)
     rows_points = np.stack(new_points)
     for _ in range(3):
@@ -192,7 +192,7 @@ def _clearance(shape: BodyShape, z: float, azimuth: Double, center: Double) -> D
     """Return how far from the head's axis hair must stay to clear neck, shoulders and back."""
     a = anatomy()
     collar = float(to_body(np.array([[0.0, 0.0, 0.615]]), shape)[0, 2])
-    near = (np.abs(shape.vertices[:, 2] - z) < 0.018) & (a.arm < 0.4)
+    near = (np.abs(shape.vertices[:, 2] - z) < 0.018) & (a.arm < 0.4) & (np.abs(a.template[:, 0]) < 0.095)
     ear = (np.abs(a.template[:, 0]) > 0.0705) & (a.template[:, 2] < 0.775) & (a.template[:, 2] > 0.69)
     points = shape.vertices[near & ~ear][:, :2].astype(np.float64) - center[:2]
     if len(points) < 8:

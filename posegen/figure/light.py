@@ -12,15 +12,15 @@ from posegen.figure.raster import Triangles, Window, depths, new_buffer, rasteri
 from posegen.figure.topology import Float, dot
 from posegen.poses.camera import Camera
 
-KEY = (-0.52, 0.62, -0.58)
+KEY = (-0.60, 0.62, -0.50)
 FILL = (0.80, 0.15, -0.58)
 RIM = (0.55, 0.55, 0.62)
 """Directions to the lights: the picture's right, world up, away from the camera. They stay with the camera."""
-KEY_COLOR = np.array([1.00, 0.965, 0.92], np.float32) * np.float32(0.86)
-FILL_COLOR = np.array([0.92, 0.96, 1.00], np.float32) * np.float32(0.20)
+KEY_COLOR = np.array([1.00, 0.965, 0.92], np.float32) * np.float32(0.94)
+FILL_COLOR = np.array([0.92, 0.96, 1.00], np.float32) * np.float32(0.15)
 RIM_COLOR = np.array([1.00, 0.98, 0.95], np.float32) * np.float32(0.30)
-SKY_COLOR = np.array([0.97, 0.98, 1.00], np.float32) * np.float32(0.40)
-GROUND_COLOR = np.array([1.00, 0.95, 0.90], np.float32) * np.float32(0.20)
+SKY_COLOR = np.array([0.97, 0.98, 1.00], np.float32) * np.float32(0.34)
+GROUND_COLOR = np.array([1.00, 0.95, 0.90], np.float32) * np.float32(0.15)
 
 _SHADOW_CELLS = 200
 _SHADOW_BIAS_M = 0.022

@@ -13,7 +13,7 @@ from posegen.figure.cloth import cloth_material, shoe_material
 from posegen.figure.color import linear
 from posegen.figure.face import FaceColors, paint_eye, paint_face, skin_mottle
 from posegen.figure.light import Lights
-from posegen.figure.materials import Samples, mix, shade_skin
+from posegen.figure.materials import Samples, mix, shade_skin, speckle
 from posegen.figure.shading import Material
 from posegen.figure.strands import hair_material
 
@@ -48,22 +48,22 @@ def face_colors(appearance: Appearance) -> FaceColors:
         brow=brow.astype(np.float32),
         lip=lip.astype(np.float32),
         blush=blush.astype(np.float32),
-        stubble=0.0 if female > 0.5 else 0.55,
+        stubble=0.0 if female > 0.5 else 0.75,
         age=appearance.age,
-        lips=0.62 + 0.20 * female,
+        male=appearance.male_share,
+        lips=0.50 + 0.32 * female,
     )
 
 
 def _skin(appearance: Appearance) -> Material:
     colors = face_colors(appearance)
-    base = linear(appearance.skin)
+    base = linear(appearance.skin) * np.float32(0.90)
     hair = linear(appearance.hair_color)
 
     def shade(s: Samples, lights: Lights) -> Float:
         albedo = np.broadcast_to(base, s.normal.shape).astype(np.float32)
         albedo = paint_face(skin_mottle(albedo, s.template), s.template, s.footprint, colors)
-        if appearance.hair_style != "bald":
-            albedo = mix(albedo, hair * np.float32(0.8), np.clip(s.detail[:, 1] / 0.010 + 0.1, 0, 0.92))
+        albedo = _scalp(albedo, s, appearance.hair_style, hair)
         # Where a garment stands off the skin, its edge casts a soft shadow on it.
         near = np.clip(1 + s.detail[:, 0] / np.float32(0.020), 0, 1)
         occluded = 1 - np.float32(0.55) * near * near
@@ -71,6 +71,19 @@ def _skin(appearance: Appearance) -> Material:
         return shade_skin(albedo, shaded, lights)
 
     return shade
+
+
+def _scalp(albedo: Float, s: Samples, style: str, hair: Float) -> Float:
+    """Return `albedo` with the scalp darkened under the hair, or with the stubble of a buzz cut."""
+    depth = s.detail[:, 1]
+    if style == "bald":
+        return albedo
+    if style == "buzz cut":
+        grain = speckle(s.template, 2600.0) * np.float32(min(1.0, 0.0012 / s.footprint))
+        cover = np.clip((depth + np.float32(0.002)) / np.float32(0.016), 0, 1)
+        cover = cover * cover * (3 - 2 * cover) * (np.float32(0.84) + np.float32(0.10) * grain)
+        return mix(albedo, hair * np.float32(0.9) + np.float32(0.004), cover)
+    return mix(albedo, hair * np.float32(0.8), np.clip(depth / np.float32(0.010) + np.float32(0.1), 0, 0.92))
 
 
 def _eyes(appearance: Appearance) -> Material:

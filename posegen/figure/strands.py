@@ -51,7 +51,7 @@ def hair_material(appearance: Appearance) -> Material:
     style = appearance.hair_style
     skin = linear(appearance.skin)
     fades = style in {"short", "ponytail", "bun"}
-    coarse = {"buzz cut": 0.3, "curly": 0.5}.get(style, 1.0)
+    coarse = 0.5 if style == "curly" else 0.85
 
     def shade(s: Samples, lights: Lights) -> Float:
         angle = np.arctan2(s.detail[:, 1], s.detail[:, 0])
@@ -63,13 +63,9 @@ def hair_material(appearance: Appearance) -> Material:
         if style == "curly":
             tone = tone + np.float32(0.18) * np.sin(length * 420 + 6 * np.sin(angle * 26))
         albedo = color * tone[:, None]
-        if style == "buzz cut":
-            grain = strand_noise(angle, 900, length * 900)
-            cover = np.clip(s.border / np.float32(0.014), 0, 1) * (np.float32(0.90) + np.float32(0.10) * grain)
-            albedo = mix(skin, albedo, np.clip(cover, 0, 1))
-        else:
+        if fades:
             cover = np.clip(s.border / np.float32(0.005) + np.float32(0.35), 0, 1)
-            albedo = mix(skin * np.float32(0.5), albedo, cover) if fades else albedo
+            albedo = mix(skin * np.float32(0.5), albedo, cover)
         tilt = (broad * np.float32(0.16) + fine * np.float32(0.08)) * np.float32(coarse)
         bent = s.normal.copy()
         bent[:, 2] += tilt
@@ -80,9 +76,9 @@ def hair_material(appearance: Appearance) -> Material:
         sheen = (color ** np.float32(0.6)) * np.float32(0.16) + np.float32(0.012)
         strength = np.float32(coarse) * (0.55 + 0.45 * fine) * shine * ~s.behind
         light += strength[:, None] * sheen * KEY_COLOR
-        root = np.clip(s.border / np.float32(0.012), 0, 1) if style != "buzz cut" else np.float32(1)
-        light *= (np.float32(0.78) + np.float32(0.22) * root)[..., None] if np.ndim(root) else 1
-        light[tied] = (color * np.float32(0.25))
+        root = np.clip(s.border / np.float32(0.012), 0, 1)
+        light *= (np.float32(0.78) + np.float32(0.22) * root)[:, None]
+        light[tied] = color * np.float32(0.25)
         return light
 
     return shade
