@@ -2,6 +2,7 @@ import os
 import socket
 from pathlib import Path
 
+import hypothesis
 import loopback_only
 import pytest
 
@@ -11,6 +12,12 @@ os.environ["MPLBACKEND"] = "agg"
 # Keys and folders of whoever runs the tests decide nothing.
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "POSEGEN_", "R2_", "AWS_"))]:
     del os.environ[_name]
+
+# No deadline: how fast an example runs says nothing about whether it is right. CI has a profile of hypothesis's own,
+# without a deadline and with the same examples each time.
+if "CI" not in os.environ:
+    hypothesis.settings.register_profile("posegen", deadline=None)
+    hypothesis.settings.load_profile("posegen")
 
 loopback_only.install()
 _guard = str(Path(loopback_only.__file__).parent)
