@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from posegen.errors import ImageDataError
 
@@ -43,6 +43,7 @@ _DECODER_FAULTS = (
     struct.error,
     zlib.error,
     MemoryError,
+    UserWarning,  # what Pillow says of broken EXIF, where warnings are errors
 )
 
 
@@ -55,7 +56,9 @@ def encode_png(
 ) -> bytes:
     """Return `pixels` as a PNG file with an sRGB chunk.
 
-    The same arguments give the same bytes on one Pillow version.
+    One filter for all rows (Average) and zlib's run-length strategy: on 1024x1024 pictures, rendered and
+    photo-like with grain, 7-30 ms where Pillow at level 1 takes 20-100, and files as small or smaller. The
+    same arguments give the same bytes on one zlib.
 
     Parameters
     ----------
@@ -67,31 +70,61 @@ def encode_png(
     xmp : str, optional
         An XMP packet, for the iTXt chunk "XML:com.adobe.xmp".
     compress_level : int, optional
-        A zlib level of 0-9; None is zlib's run-length strategy: on 1024x1024 pictures (rendered, and
-        photo-like with grain) it took 18 and 68 ms where level 1 took 18 and 89, level 6 28 and 161, and
-        its files were smaller than level 1's by 15 and 12 %.
+        A zlib level of 0-9 for smaller files in more time; None is the run-length strategy.
 
     Raises
     ------
     ValueError
         `pixels` is not such an array, or a text key is not 1-79 printable Latin-1 characters.
+
+    References
+    ----------
+    W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025.
     """
     _check_pixels(pixels)
-    info = PngImagePlugin.PngInfo()
-    info.add(b"sRGB", b"\0")  # rendering intent: perceptual
-    for key, value in (text or {}).items():
-        _check_keyword(key)
-        info.add_text(key, _storable(value))
-    if xmp is not None:
-        info.add_itxt(_XMP_KEY, _storable(xmp))
-    options: dict[str, int] = (
-        {"compress_level": 1, "compress_type": zlib.Z_RLE}
-        if compress_level is None
-        else {"compress_level": compress_level}
+    height, width = pixels.shape[:2]
+    packed = zlib.compressobj(
+        1 if compress_level is None else compress_level,
+        memLevel=9,
+        strategy=zlib.Z_RLE if compress_level is None else zlib.Z_FILTERED,
     )
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, **options)
-    return buffer.getvalue()
+    chunks = [
+        _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        _chunk(b"sRGB", b"\0"),  # rendering intent: perceptual
+        *(_text_chunk(key, value) for key, value in (text or {}).items()),
+        *([_text_chunk(_XMP_KEY, xmp, unicode=True)] if xmp is not None else []),
+        _chunk(b"IDAT", packed.compress(_filtered(pixels).data) + packed.flush()),
+        _chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+
+
+def _text_chunk(key: str, value: str, *, unicode: bool = False) -> bytes:
+    _check_keyword(key)
+    storable = value.replace("\0", "").encode("utf-8", "replace")
+    if not unicode:
+        with contextlib.suppress(UnicodeEncodeError):
+            return _chunk(b"tEXt", key.encode("latin-1") + b"\0" + storable.decode().encode("latin-1"))
+    # Not compressed, no language, no translated key.
+    return _chunk(b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + storable)
+
+
+def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the bytes of a PNG's image data: each row after its filter's number, 3 for Average."""
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, width * 3)
+    left, up = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, 3:] = rows[:, :-3]
+    up[1:] = rows[:-1]
+    filtered = np.empty((height, width * 3 + 1), np.uint8)
+    filtered[:, 0] = 3
+    # floor((left + up) / 2) without leaving 8 bits
+    np.subtract(rows, (left & up) + ((left ^ up) >> 1), out=filtered[:, 1:])
+    return filtered
 
 
 def thumbnail_jpeg(pixels: NDArray[np.uint8], size: int = 400, *, quality: int = 85) -> bytes:
@@ -118,9 +151,9 @@ def thumbnail_jpeg(pixels: NDArray[np.uint8], size: int = 400, *, quality: int =
     side = min(height, width)
     left = round((width - side) * THUMBNAIL_CENTERING[0])
     top = round((height - side) * THUMBNAIL_CENTERING[1])
-    # reducing_gap=1: whole-number box reduction first, then Lanczos. Half the time, 50 dB from Lanczos alone.
+    # reducing_gap=1: whole-number box reduction first, then bicubic. 0.4 of Lanczos' time, 50 dB from it.
     small = Image.fromarray(pixels).resize(
-        (size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side), reducing_gap=1.0
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=1.0
     )
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=quality)
@@ -150,10 +183,11 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         The bytes are empty, too long, too many pixels, of another format, or broken.
     """
     with opened(data, max_bytes=max_bytes, max_pixels=max_pixels) as image:
-        return np.array(_as_rgb(ImageOps.exif_transpose(image)))
+        image.load()
+        return np.array(_as_rgb(_upright(image)))
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open untrusted bytes with `decode`'s limits; every fault inside the block is an ImageDataError."""
     if not data:
@@ -174,6 +208,13 @@ def opened(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         raise ImageDataError(f"the picture unpacks to too many pixels: {exc}") from exc
     except _DECODER_FAULTS as exc:
         raise ImageDataError(f"the picture is broken: {type(exc).__name__}: {exc}") from exc
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DECODER_FAULTS:  # broken EXIF leaves a good picture as it lies
+        return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -201,7 +242,3 @@ def _check_keyword(key: str) -> None:
         raise ValueError(
             f"a PNG text key is 1-{_MAX_KEYWORD_LENGTH} printable Latin-1 characters, not {key!r}"
         )
-
-
-def _storable(value: str) -> str:
-    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -128,6 +128,21 @@ def test_decode_stands_pictures_upright() -> None:
     assert decode(data).shape == (40, 20, 3)
 
 
+def test_a_picture_with_broken_exif_is_still_a_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = as_file(Image.new("RGB", (40, 20)), "PNG", exif=exif)
+    assert decode(data).shape == (40, 20, 3)
+    broken = as_file(Image.new("RGB", (40, 20)), "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01")
+    assert decode(broken).shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (33, 17)])
+def test_png_of_any_shape(shape: tuple[int, int]) -> None:
+    pixels = picture(*shape)
+    assert np.array_equal(decode(encode_png(pixels)), pixels)
+
+
 def test_decoded_pixels_can_be_changed() -> None:
     decode(encode_png(picture()))[0, 0] = 0
 
