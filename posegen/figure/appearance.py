@@ -108,20 +108,19 @@ def choose_appearance(avatar: Avatar, seed: int, background: str = "gradient") -
     if seed < 0:
         raise ParameterError("seed", f"{seed} is negative")
     draw = _Draw(seed)
-    gender = avatar.gender or draw.one_of(("female", "male"))
-    age = avatar.age or draw.one_of(("young adult", "young adult", "adult", "adult", "middle-aged", "senior"))
-    build = avatar.body_type or draw.one_of(("slim", "average", "average", "athletic", "sturdy"))
-    tone = avatar.skin_tone or draw.one_of(AVATAR_CHOICES["skin_tone"])
-    hair_color = avatar.hair_color or draw.one_of(palettes.HAIR_BY_SKIN[tone])
-    if avatar.hair_color is None and age == "senior":
-        hair_color = draw.one_of(("grey", "grey", "white"))
-    elif draw.one_of((True, False)) and avatar.hair_color is None and age == "middle-aged":
-        hair_color = "grey"
-    hair_style = avatar.hair_style or draw.one_of(palettes.HAIR_STYLES[gender])
+    gender = draw.unless(avatar.gender, ("female", "male"))
+    age = draw.unless(avatar.age, ("young adult", "young adult", "adult", "adult", "middle-aged", "senior"))
+    build = draw.unless(avatar.body_type, ("slim", "average", "average", "athletic", "sturdy"))
+    tone = draw.unless(avatar.skin_tone, AVATAR_CHOICES["skin_tone"])
+    hair_color = draw.unless(avatar.hair_color, palettes.HAIR_BY_SKIN[tone])
+    grey = draw.one_of(palettes.GREYS[age])
+    if avatar.hair_color is None and grey:
+        hair_color = grey
+    hair_style = draw.unless(avatar.hair_style, palettes.HAIR_STYLES[gender])
     outfit = draw.one_of(palettes.OUTFITS)
-    top = avatar.top or draw.one_of(palettes.TOPS[gender])
-    bottom = avatar.bottom or draw.one_of(palettes.BOTTOMS[gender])
-    shoes = avatar.shoes or draw.one_of(palettes.SHOES)
+    top = draw.unless(avatar.top, palettes.TOPS[gender])
+    bottom = draw.unless(avatar.bottom, palettes.BOTTOMS[gender])
+    shoes = draw.unless(avatar.shoes, palettes.SHOES)
     heaviness, muscle = palettes.BUILDS[build]
     own_color = background not in BACKGROUNDS
     return Appearance(
@@ -138,7 +137,7 @@ def choose_appearance(avatar: Avatar, seed: int, background: str = "gradient") -
         bottom=bottom,
         bottom_color=color_code(avatar.bottom_color or outfit.bottom_for(bottom), "bottom_color"),
         shoes=shoes,
-        shoes_color=color_code(avatar.shoes_color or draw.one_of(palettes.SHOE_COLORS[shoes]), "shoes_color"),
+        shoes_color=color_code(draw.unless(avatar.shoes_color, palettes.SHOE_COLORS[shoes]), "shoes_color"),
         background="plain" if own_color else background,
         backdrop=color_code(background, "background") if own_color else outfit.backdrop,
         seat_color=palettes.SEAT,
@@ -165,6 +164,10 @@ class _Draw:
 
     def __init__(self, seed: int) -> None:
         self._uniform = iter(np.random.Generator(np.random.PCG64(seed)).random(64).tolist())
+
+    def unless(self, told: str | None, choices: tuple[str, ...]) -> str:
+        drawn = self.one_of(choices)
+        return drawn if told is None else told
 
     def one_of(self, choices: tuple[_T, ...]) -> _T:
         return choices[int(next(self._uniform) * len(choices))]

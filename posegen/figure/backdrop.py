@@ -13,6 +13,7 @@ from posegen.poses.camera import Camera
 Float = NDArray[np.float32]
 
 _HORIZON_BEHIND_M = 2.2
+_COARSE = 4
 _CELL_M = 0.02
 _REACH_M = 0.7
 _BANDS = (
@@ -45,21 +46,25 @@ def backdrop(color: Float, style: str, camera: Camera, floor_z: float, width: in
     behind = np.array(camera.target) + _HORIZON_BEHIND_M * np.array([camera.axes[2][0], camera.axes[2][1], 0.0])
     behind[2] = floor_z
     horizon = float(project(behind[None].astype(np.float32), camera)[0, 1])
-    rows = np.arange(height, dtype=np.float32)
+    # Everything here is smooth: a quarter of the resolution is enough.
+    rows = np.arange(0, height, _COARSE, dtype=np.float32) + np.float32((_COARSE - 1) / 2)
+    columns = np.arange(0, width, _COARSE, dtype=np.float32) + np.float32((_COARSE - 1) / 2)
     scale = np.float32(max(width, height))
     floor = 1 / (1 + np.exp(-(rows - horizon) / (0.045 * scale)))
     wall = 0.90 + 0.20 * np.clip(rows / max(horizon, 1.0), 0, 1) ** 1.5
     ground = 1.06 - 0.22 * np.clip((rows - horizon) / scale, 0, 1)
     profile = (wall * (1 - floor) + ground * floor).astype(np.float32)
-    columns = (np.arange(width, dtype=np.float32) - np.float32(camera.cx)) / scale
     middle = np.float32(min(max(camera.cy - 0.08 * scale, 0), height))
-    halo_x = np.exp(-((columns / 0.42) ** 2))
+    halo_x = np.exp(-(((columns - np.float32(camera.cx)) / scale / 0.42) ** 2))
     halo_y = np.exp(-(((rows - middle) / scale / 0.45) ** 2))
     light = profile[:, None] * (np.float32(0.86) + np.float32(0.20) * halo_y[:, None] * halo_x)
+    light = np.asarray(Image.fromarray(light.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
     # The brighter part also loses a little colour, as a lit wall does.
-    pale = color + (np.float32(1.0) - color) * np.float32(0.10)
-    share = np.clip((light - np.float32(0.8)) * 2, 0, 1)[..., None]
-    return light[..., None] * (color + (pale - color) * share)
+    pale = np.clip((light - np.float32(0.8)) * np.float32(0.2), 0, np.float32(0.1))
+    picture = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        picture[..., channel] = light * (color[channel] + (1 - color[channel]) * pale)
+    return picture
 
 
 def floor_shadow(

@@ -56,11 +56,13 @@ def encode(light: Float, dither: Float | None = None) -> NDArray[np.uint8]:
     dither : float32 array, optional
         Added in units of one byte step before rounding, against banding.
     """
-    index = np.sqrt(np.clip(light, 0, 1))
-    index *= _TABLE_SIZE
-    value = _encoding_table()[index.astype(np.int16)]
+    root = np.clip(light, 0, 1)
+    np.sqrt(root, out=root)
+    root *= _TABLE_SIZE
+    value = np.take(_encoding_table(), root.astype(np.int16))
     value += np.float32(0.5) if dither is None else dither + np.float32(0.5)
-    return np.clip(value, 0, 255).astype(np.uint8)
+    np.clip(value, 0, 255, out=value)
+    return value.astype(np.uint8)
 
 
 def roll_off(light: Float) -> Float:

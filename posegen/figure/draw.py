@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,6 +98,7 @@ def _lay_over(picture: Float, pixel: NDArray[np.int64], weight: Float, light: Fl
     picture[places] = mixed
 
 
+@lru_cache(maxsize=8)
 def _dither(width: int, height: int) -> Float:
     """Return a fixed pattern within half a byte step, so that soft gradients show no bands."""
     x = np.arange(width, dtype=np.float32)
@@ -103,4 +106,5 @@ def _dither(width: int, height: int) -> Float:
     # Interleaved gradient noise (Jimenez, "Next Generation Post Processing in Call of Duty", SIGGRAPH 2014).
     noise = np.mod(np.float32(52.9829189) * np.mod(x * np.float32(0.06711056) + y * np.float32(0.00583715), 1), 1)
     pattern: Float = (noise - np.float32(0.5))[..., None]
+    pattern.flags.writeable = False
     return pattern

@@ -18,8 +18,8 @@ from posegen.figure.surface import Surface, make_surface
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 
-_ANGLES = 128
-_CAP_ROWS = 44
+_ANGLES = 108
+_CAP_ROWS = 36
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _with_curtain(
     behind = behind**2 * (3 - 2 * behind)
     bottom_template = cut.curtain_side + (cut.curtain - cut.curtain_side) * behind
     bottom = to_body(np.stack([0 * azimuth, 0 * azimuth, bottom_template], 1), shape)[:, 2]
-    rows = int((top - bottom.min()) / 0.011)
+    rows = int((top - bottom.min()) / 0.014)
     offset = points[-1, :, :2] - center[:2]
     start = np.sqrt((offset**2).sum(axis=1))
     new_points, new_limits = [], []

@@ -57,8 +57,8 @@ def lights_of(camera: Camera) -> Lights:
     return Lights(world(KEY), world(FILL), world(RIM), (-view).astype(np.float32))
 
 
-def shadow_of_key(posed: Posed, lights: Lights, points: Float) -> Float:
-    """Return how much of the key light reaches `points` (N, 3), in [0, 1].
+def shadow_of_key(posed: Posed, lights: Lights) -> Float:
+    """Return how much of the key light reaches each vertex, in [0, 1].
 
     A depth map from the light's side, blurred by percentage-closer filtering.
     """
@@ -73,16 +73,14 @@ def shadow_of_key(posed: Posed, lights: Lights, points: Float) -> Float:
     for i, surface in enumerate(posed.surfaces):
         faces = posed.faces_of(i)
         if len(surface.limits):
-            faces = faces[surface.border[surface.faces].min(axis=1) > 0]
+            faces = faces[surface.drawn & ~surface.cut]
         facing = (u[faces[:, 1]] - u[faces[:, 0]]) * (v[faces[:, 2]] - v[faces[:, 0]]) - (
             u[faces[:, 2]] - u[faces[:, 0]]
         ) * (v[faces[:, 1]] - v[faces[:, 0]]) > 0
         faces = faces[facing]
         rasterise(Triangles(u[faces], v[faces], depth[faces], np.arange(len(faces))), window, buffer)
     nearest = depths(buffer).reshape(_SHADOW_CELLS, _SHADOW_CELLS)
-    where = np.stack([dot(points, across), dot(points, along)], axis=1)
-    where = (where - low) / np.float32(cell)
-    return _filtered(nearest, where, 10 - dot(points, lights.key) - np.float32(_SHADOW_BIAS_M))
+    return _filtered(nearest, ((plane - low) / np.float32(cell)), depth - np.float32(_SHADOW_BIAS_M))
 
 
 def _frame(direction: Float) -> tuple[Float, Float]:

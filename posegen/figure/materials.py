@@ -22,8 +22,8 @@ class Samples:
 
     Attributes
     ----------
-    position, normal, template : float32 array, shape (S, 3)
-        World metres; unit vectors towards the camera's side; template metres.
+    normal, template : float32 array, shape (S, 3)
+        Unit vectors towards the camera's side; template metres.
     border : float32 array, shape (S,)
         Metres inside the surface's nearest border.
     detail : float32 array, shape (S, D)
@@ -42,7 +42,6 @@ class Samples:
         How much each of them counts.
     """
 
-    position: Float
     normal: Float
     template: Float
     border: Float

@@ -26,6 +26,13 @@ HAIR_BY_SKIN: dict[str, tuple[str, ...]] = {
     "brown": ("black", "dark brown", "black"),
     "dark": ("black", "black", "dark brown"),
 }
+GREYS: dict[str, tuple[str, ...]] = {
+    "young adult": ("",),
+    "adult": ("",),
+    "middle-aged": ("", "grey"),
+    "senior": ("grey", "grey", "white"),
+}
+"""What age makes of the hair; "" leaves its colour."""
 EYES_BY_SKIN: dict[str, tuple[str, ...]] = {
     "very fair": ("#5f7f93", "#6a7f5c", "#5b4632"),
     "fair": ("#5f7f93", "#5c6f4e", "#5b4632", "#4a3524"),

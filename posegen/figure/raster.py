@@ -87,7 +87,9 @@ def depths(buffer: NDArray[np.uint64]) -> Float:
 def rasterise(triangles: Triangles, window: Window, buffer: NDArray[np.uint64]) -> None:
     """Draw `triangles` of either orientation into `buffer`, the nearest winning; ties go to the lower ident."""
     rows = _rows(triangles.y, window)
-    estimate = np.cumsum(rows[1] * (1 + np.ptp(triangles.x, axis=1)) * 0.5)
+    x = triangles.x
+    wide = np.maximum(np.maximum(x[:, 0], x[:, 1]), x[:, 2]) - np.minimum(np.minimum(x[:, 0], x[:, 1]), x[:, 2])
+    estimate = np.cumsum(rows[1] * (1 + wide) * 0.5)
     if len(estimate) == 0:
         return
     pieces = int(estimate[-1] // _CHUNK) + 1
@@ -98,8 +100,11 @@ def rasterise(triangles: Triangles, window: Window, buffer: NDArray[np.uint64]) 
 
 
 def _rows(y: Double, window: Window) -> tuple[Int, Int]:
-    first = np.ceil(y.min(axis=1)).clip(window.y0, window.y0 + window.height).astype(np.int64)
-    last = np.floor(y.max(axis=1)).clip(window.y0 - 1, window.y0 + window.height - 1).astype(np.int64)
+    # Columns, not axis=1: numpy reduces a short last axis slowly.
+    low = np.minimum(np.minimum(y[:, 0], y[:, 1]), y[:, 2])
+    high = np.maximum(np.maximum(y[:, 0], y[:, 1]), y[:, 2])
+    first = np.ceil(low).clip(window.y0, window.y0 + window.height).astype(np.int64)
+    last = np.floor(high).clip(window.y0 - 1, window.y0 + window.height - 1).astype(np.int64)
     return first, np.maximum(last - first + 1, 0)
 
 
@@ -177,6 +182,7 @@ class _Planes:
         gy = ((b * self.ax - a * self.bx) * self.inverse)[self.owner]
         base = (corner[self.owner, 0] + gx * self.dx + gy * self.dy).astype(np.float32)
         # Slivers seen edge-on have huge gradients: never leave the corners' range.
-        low, high = corner.min(axis=1)[self.owner], corner.max(axis=1)[self.owner]
+        low = np.minimum(np.minimum(corner[:, 0], corner[:, 1]), corner[:, 2])[self.owner]
+        high = np.maximum(np.maximum(corner[:, 0], corner[:, 1]), corner[:, 2])[self.owner]
         value = base[span] + gx.astype(np.float32)[span] * step
         return np.clip(value, low[span], high[span])

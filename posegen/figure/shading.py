@@ -32,15 +32,15 @@ def shade(
     def blend(values: Float) -> Float:
         shape = (-1,) + (1,) * (values.ndim - 1)
         total: Float = values[corners[:, 0]] * share[0].reshape(shape)
-        total += values[corners[:, 1]] * share[1].reshape(shape)
-        total += values[corners[:, 2]] * share[2].reshape(shape)
+        for i in (1, 2):
+            total += values[corners[:, i]] * share[i].reshape(shape)
         return total
 
-    position = blend(posed.positions)
     normal = unit(blend(posed.normals))
     normal[behind] = -normal[behind]
     footprint = float(np.median(visible.depth[np.isfinite(visible.depth)])) / camera.focal_px
-    lit = shadow_of_key(posed, lights, position)
+    # The key is soft: its shadows are found at the vertices, which lie closer than their blur.
+    lit = blend(shadow_of_key(posed, lights))
     occlusion = screen_occlusion(visible.depth, _OCCLUSION_REACH_M / footprint)
     columns = visible.depth.shape[1]
     width_row = np.rint(visible.y).astype(np.int64) - visible.top
@@ -55,7 +55,6 @@ def shade(
         local = corners[mine] - posed.vertex_starts[i]
         parts = share[:, mine]
         samples = Samples(
-            position=position[mine],
             normal=normal[mine],
             template=_blend_local(surface.template, local, parts),
             border=_blend_local(surface.border[:, None], local, parts)[:, 0],

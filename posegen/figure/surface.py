@@ -42,6 +42,9 @@ class Surface:
         Also drawn from behind.
     settle : int
         Smoothing steps after posing, which let cloth bridge creases.
+    topology : Topology
+    drawn, cut : bool array, shape (F,)
+        Whether a face is drawn at all, and whether a border crosses it.
     """
 
     material: str
@@ -55,10 +58,17 @@ class Surface:
     double_sided: bool = False
     settle: int = 0
     topology: Topology = field(init=False, repr=False)
+    drawn: NDArray[np.bool_] = field(init=False, repr=False)
+    cut: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Build what posing needs once."""
+        inside = self.limits[:, self.faces]
+        drawn = (inside.max(axis=2) > 0).all(axis=0) if len(inside) else np.ones(len(self.faces), bool)
+        cut = (inside.min(axis=2) <= 0).any(axis=0) if len(inside) else np.zeros(len(self.faces), bool)
         object.__setattr__(self, "topology", build_topology(self.faces, len(self.rest)))
+        object.__setattr__(self, "drawn", drawn)
+        object.__setattr__(self, "cut", drawn & cut)
 
 
 def make_surface(
