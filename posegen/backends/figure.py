@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from posegen import figure
 from posegen.backends.base import GeneratedImage, ImageRequest, NoOptions, Workshop
@@ -66,7 +66,7 @@ class FigureBackend:
     version: str | None = figure.RENDERER_VERSION
     default_model: str | None = None
     conditionings: tuple[Conditioning, ...] = ("control", "prompt", "none")
-    options_type = FigureOptions
+    options_type: type[BaseModel] = FigureOptions
     negative_prompt_note = "the embedded renderer draws what it is told: a negative prompt has no effect"
 
     def missing(self) -> list[str]:

@@ -88,9 +88,8 @@ class Plan:
         return f"<Plan: {len(self.tasks)} images, {self.cost_credits} credits>"
 
     def _repr_html_(self) -> str:
-        return html_table(
-            [{"what": name.replace("_", " "), "value": value} for name, value in self.facts().items()]
-        )
+        facts = {name: value for name, value in self.facts().items() if value != []}
+        return html_table([{"what": name.replace("_", " "), "value": value} for name, value in facts.items()])
 
     def estimated_s(self, cpu_threads: int) -> float:
         """Return the expected seconds, given how many threads draw at once."""
