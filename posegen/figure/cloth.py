@@ -12,6 +12,7 @@ from posegen.figure.folds import folded
 from posegen.figure.light import Lights
 from posegen.figure.materials import Samples, band, mix, shade_cloth, speckle
 from posegen.figure.shading import Material
+from posegen.figure.shoes import LASTS
 
 Float = NDArray[np.float32]
 
@@ -115,7 +116,7 @@ def shoe_material(shoes: str, code: str) -> Material:
     is_pale = float(base.mean()) > 0.5
     sole = {"sneakers": pale, "boots": dark, "loafers": dark}.get(shoes, dark)
     lace = pale * np.float32(0.72) if is_pale else pale
-    top = {"sneakers": 0.0135, "boots": 0.0115, "loafers": 0.0065}.get(shoes, 0.01)
+    top = LASTS[shoes].sole_top - 0.0005 if shoes in LASTS else 0.0
 
     def shade(s: Samples, lights: Lights) -> Float:
         across, along, height = s.template.T

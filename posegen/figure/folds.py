@@ -67,8 +67,11 @@ def _height(place: Float) -> Float:
     x, y, z, u = place.T
     side = x + np.float32(0.7) * y
     warp = np.sin(np.float32(17) * side + np.float32(9) * u) + np.sin(np.float32(29) * y - np.float32(13) * z)
-    across = np.sin(np.float32(115) * u + np.float32(2.1) * warp + np.float32(19) * side)
-    slanted = np.sin(np.float32(68) * u + np.float32(46) * x + np.float32(1.7) * warp)
-    patch = np.float32(0.5) + np.float32(0.5) * np.sin(np.float32(21) * u + np.float32(23) * y + np.float32(31) * x)
-    mixed: Float = across * patch + np.float32(0.9) * slanted * (1 - patch)
+    warp += np.float32(0.8) * np.sin(np.float32(41) * x + np.float32(23) * u + np.float32(1.3) * warp)
+    across = np.sin(np.float32(104) * u + np.float32(2.4) * warp + np.float32(34) * side)
+    slanted = np.sin(np.float32(61) * u + np.float32(58) * x - np.float32(18) * y + np.float32(1.9) * warp)
+    place_of = np.sin(np.float32(13) * u + np.float32(23) * y + np.float32(31) * x + np.float32(1.5) * warp)
+    patch = np.float32(0.5) + np.float32(0.5) * place_of
+    calm = np.float32(0.62) + np.float32(0.38) * np.sin(np.float32(19) * u - np.float32(17) * side + warp)
+    mixed: Float = (across * patch * np.float32(0.85) + slanted * (1 - patch)) * calm
     return mixed

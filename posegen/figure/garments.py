@@ -111,7 +111,7 @@ def top_surface(name: str, shape: BodyShape) -> Surface:
     z = a.template[:, 2]
     end = cut.sleeve if cut.sleeve > 0 else 1.0
     ease = cut.ease + cut.flare * smoothstep(end - 0.16, end, a.along_arm)
-    ease = ease + 0.006 * smoothstep(0.16, 0.06, z) * (1 - a.arm)
+    ease = ease + 0.009 * smoothstep(0.17, 0.08, z) * (1 - a.arm)
     collar = 0.45 if name != "hoodie" else 0.8
     ease = ease * (1 - (1 - collar) * smoothstep(0.06, 0.0, limits[2]))
     if cut.sleeve > 0.4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,7 @@ Double = NDArray[np.float64]
 
 _ANGLES = 108
 _CAP_ROWS = 36
+_TAIL_SIDES = 24
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,10 @@ def _tail(shape: BodyShape) -> Surface:
     radii = np.array([0.010, 0.014, 0.022, 0.027, 0.028, 0.026, 0.022, 0.015, 0.002])
     t, fine = np.linspace(0, 1, len(path)), np.linspace(0, 1, 34)
     centers = np.stack([_curve(t, path[:, i], fine) for i in range(3)], axis=1)
-    return _strand_tube(to_body(centers, shape), _curve(t, radii, fine), shape, 24, 0.8)
+    tail = _strand_tube(to_body(centers, shape), _curve(t, radii, fine), shape, _TAIL_SIDES, 0.8)
+    head = np.zeros((len(tail.rest), len(load_mesh().parents)), np.float32)
+    head[:, load_mesh().bones["head"]] = 1
+    return replace(tail, follow=pack_weights(head), ring=_TAIL_SIDES)
 
 
 def _bun(shape: BodyShape, cut: Cut) -> Surface:

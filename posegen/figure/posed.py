@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.figure.mesh import Weights, move, vertex_transforms
+from posegen.figure.dangle import dangle
 from posegen.figure.surface import Surface
 from posegen.figure.topology import smooth, vertex_normals
 from posegen.poses.camera import Camera
@@ -63,6 +64,8 @@ def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float) -> Pos
     vertex_starts, face_starts = [0], [0]
     for surface in surfaces:
         placed = _placed(surface, bones, body)
+        if surface.ring:
+            placed = dangle(surface, placed)
         if surface.settle:
             placed = smooth(placed, surface.topology, surface.settle, 0.4)
         positions.append(placed)

@@ -29,8 +29,6 @@ class Last:
     ----------
     collar : (float, float, float)
         Height of the opening at the front, the sides and the back.
-    sole : float
-        Thickness under the foot.
     welt : float
         How far the sole stands out.
     room : float
@@ -42,17 +40,19 @@ class Last:
     """
 
     collar: tuple[float, float, float]
-    sole: float
     welt: float
     room: float
     toe: float
-    sole_top: float = 0.012
+    sole_top: float
 
 
+UNDERSIDE_M = 0.003
+"""How far a sole reaches below the bare foot: the foot inside is not seen, so the shoe takes its place and hands
+that touch the floor beside it touch the same floor."""
 LASTS = {
-    "sneakers": Last(collar=(0.102, 0.066, 0.082), sole=0.016, welt=0.005, room=0.0065, toe=0.008, sole_top=0.014),
-    "boots": Last(collar=(0.205, 0.200, 0.205), sole=0.015, welt=0.006, room=0.008, toe=0.010),
-    "loafers": Last(collar=(0.058, 0.052, 0.062), sole=0.010, welt=0.004, room=0.005, toe=0.012, sole_top=0.007),
+    "sneakers": Last(collar=(0.102, 0.066, 0.082), welt=0.005, room=0.0065, toe=0.008, sole_top=0.022),
+    "boots": Last(collar=(0.205, 0.200, 0.205), welt=0.006, room=0.008, toe=0.010, sole_top=0.018),
+    "loafers": Last(collar=(0.058, 0.052, 0.062), welt=0.004, room=0.005, toe=0.012, sole_top=0.010),
 }
 
 
@@ -81,15 +81,23 @@ def shoe_surface(name: str, shape: BodyShape) -> Surface:
 
 def covered_foot(name: str) -> Float:
     """Return how many metres each vertex of the body lies below the shoe's opening, shape (V,)."""
-    height = anatomy().template[:, 2] + 0.8188
-    lowest = min(LASTS[name].collar)
+    template = anatomy().template.astype(np.float64)
     foot = anatomy().leg > 0.5
-    return np.where(foot, lowest - height, -1).astype(np.float32)
+    covered = np.full(len(template), -1.0)
+    for side in (1.0, -1.0):
+        points = template * np.array([side, 1.0, 1.0])
+        chosen = foot & (points[:, 0] > 0)
+        height = points[:, 2] - points[chosen, 2].min()
+        ankle = chosen & (height > 0.085) & (height < 0.115)
+        middle = (points[ankle, :2].min(axis=0) + points[ankle, :2].max(axis=0)) / 2
+        angle = np.arctan2(points[:, 0] - middle[0], middle[1] - points[:, 1])
+        covered = np.where(chosen, _collar(LASTS[name], angle) - height, covered)
+    return covered.astype(np.float32)
 
 
 def sole_thickness(name: str) -> float:
     """Return how far a shoe's sole reaches below the bare foot, metres."""
-    return LASTS[name].sole if name in LASTS else 0.0
+    return UNDERSIDE_M if name in LASTS else 0.0
 
 
 def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64], Double, Double]:
@@ -105,7 +113,7 @@ def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64],
     ground = rounded_hull(foot[foot[:, 2] < 0.03][:, :2], center, angles, last.room + last.welt)
     ground += last.toe * np.clip(np.cos(angles), 0, 1) ** 4
     ground = np.maximum(ground, upper[0] + last.welt * 0.6)
-    low = [(-last.sole, ground - 0.006), (-last.sole + 0.003, ground - 0.001), (0.0, ground),
+    low = [(-UNDERSIDE_M, ground - 0.006), (-UNDERSIDE_M + 0.003, ground - 0.001), (0.006, ground),
            (last.sole_top - 0.001, ground), (last.sole_top, ground - 0.002)]  # fmt: skip
     ring_heights = np.concatenate([heights[::-1], [h for h, _ in reversed(low)]])
     radii = np.concatenate([upper[::-1], np.stack([r for _, r in reversed(low)])])
@@ -115,16 +123,16 @@ def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64],
     lifted = np.broadcast_to(ring_heights[:, None], x.shape)
     # The toe of the sole rises a little from the floor.
     ahead = np.clip((-(y - center[1]) - 0.13) / 0.08, 0, 1.2)
-    spring = 0.010 * ahead**2 * np.clip(1 - (lifted + last.sole) / 0.05, 0, 1)
+    spring = 0.010 * ahead**2 * np.clip(1 - (lifted + UNDERSIDE_M) / 0.05, 0, 1)
     z = lifted + spring
     rows = len(ring_heights)
     vertices = np.stack([x, y, z + floor], axis=-1).reshape(-1, 3)
-    vertices = np.concatenate([vertices, [[center[0], center[1] - 0.04, floor - last.sole]]])
+    vertices = np.concatenate([vertices, [[center[0], center[1] - 0.04, floor - UNDERSIDE_M]]])
     faces = np.concatenate(
         [grid_faces(rows, _ANGLES), cap_faces(np.arange(_ANGLES) + (rows - 1) * _ANGLES, rows * _ANGLES, flip=True)]
     )
     collar = _collar(last, angles)
-    flat_z = np.append(np.broadcast_to(lifted, x.shape).ravel(), -last.sole)
+    flat_z = np.append(np.broadcast_to(lifted, x.shape).ravel(), -UNDERSIDE_M)
     flat_collar = np.append(np.broadcast_to(collar, x.shape).ravel(), 1.0)
     detail = np.stack([vertices[:, 0] - center[0], center[1] - vertices[:, 1], flat_z, flat_collar], axis=1)
     return vertices, faces, detail, flat_collar - flat_z

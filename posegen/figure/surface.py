@@ -42,6 +42,8 @@ class Surface:
         Also drawn from behind.
     settle : int
         Smoothing steps after posing, which let cloth bridge creases.
+    ring : int
+        For what dangles: vertices per ring of a tube, its rings ordered from where it is fastened; else 0.
     topology : Topology
     drawn, cut : bool array, shape (F,)
         Whether a face is drawn at all, and whether a border crosses it.
@@ -57,6 +59,7 @@ class Surface:
     detail: Float
     double_sided: bool = False
     settle: int = 0
+    ring: int = 0
     topology: Topology = field(init=False, repr=False)
     drawn: NDArray[np.bool_] = field(init=False, repr=False)
     cut: NDArray[np.bool_] = field(init=False, repr=False)

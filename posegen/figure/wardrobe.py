@@ -22,11 +22,14 @@ from posegen.figure.surface import Surface, make_surface
 
 Float = NDArray[np.float32]
 
+WIDE = ("shorts", "skirt")
+"""Bottoms that one can look into."""
 LONG = ("jeans", "trousers")
 """Bottoms whose legs fall over the shoes."""
 SOLE_HEIGHT = 0.8188
 """Of the template's pelvis above its soles, metres."""
 _TUCKED_M = 0.015
+_HIDDEN_WIDE_M = 0.075
 _HIDDEN_M = 0.035
 """Skin this far inside a garment is never seen and not drawn, so that it cannot poke through."""
 
@@ -53,13 +56,13 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
         covers.append(covered_foot(appearance.shoes) + _HIDDEN_M - 0.012)
         shoes = shoe_surface(appearance.shoes, shape)
         garments.append(shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem))
-    return (*_skin(shape, covers), *garments, *hair_surfaces(appearance.hair_style, shape))
+    return (*_skin(shape, covers, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M), *garments, *hair_surfaces(appearance.hair_style, shape))
 
 
-def _skin(shape: BodyShape, covers: list[Float]) -> tuple[Surface, ...]:
+def _skin(shape: BodyShape, covers: list[Float], hidden: float) -> tuple[Surface, ...]:
     mesh, a = load_mesh(), anatomy()
     depth = np.max(covers, axis=0)
-    shown = mesh.faces[(depth[mesh.faces] < _HIDDEN_M).any(axis=1)]
+    shown = mesh.faces[(depth[mesh.faces] < hidden).any(axis=1)]
     index = np.arange(len(shape.vertices))
     detail = np.stack([depth, scalp_depth()], axis=1)
     is_eye = mesh.eye[shown].all(axis=1)
@@ -79,7 +82,7 @@ def _without_hidden(surface: Surface, cover: Float) -> Surface:
     """Return `surface` without the faces that lie deep under another garment."""
     if not isinstance(surface.follow, np.ndarray):
         return surface
-    shown = (cover[surface.follow][surface.faces] < _HIDDEN_M + 0.01).any(axis=1)
+    shown = (cover[surface.follow][surface.faces] < _TUCKED_M + 0.01).any(axis=1)
     return make_surface(
         surface.material, surface.rest, surface.template, surface.faces[shown], surface.follow,
         surface.limits, surface.detail, double_sided=surface.double_sided, settle=surface.settle,
