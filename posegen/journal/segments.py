@@ -192,7 +192,8 @@ def decode_events(data: bytes, run_id: str | None, attempt: int) -> tuple[list[A
         events = decoder.decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_one_by_one(data, run_id, attempt)
-    if all(event.run_id == run_id and event.attempt == attempt for event in events):
+    # Sets, because this is looked at for every line of every run that is listed.
+    if {event.run_id for event in events} <= {run_id} and {event.attempt for event in events} <= {attempt}:
         return events, 0, 0
     return _decode_one_by_one(data, run_id, attempt)
 

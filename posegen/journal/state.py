@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ class Attempt:
 
 @dataclass
 class RunState:
-    """A run as its journal tells it. `apply` moves it on by an event.
+    """A run as its journal tells it. `apply` moves it on by further events.
 
     Attributes
     ----------
@@ -142,23 +142,25 @@ class RunState:
         for task in self.tasks:
             yield task, self.records.get(task.task_id) or self.failures.get(task.task_id)
 
-    def apply(self, event: AnyEvent) -> None:
-        """Take in the next event of the journal."""
-        if not self.attempts or self.attempts[-1].number != event.attempt:
-            self.attempts.append(Attempt(event.attempt, started_at=event.at))
+    def apply(self, events: Sequence[AnyEvent]) -> None:
+        """Take in the next events of the journal, all of one attempt."""
+        if not events:
+            return
+        first, last = events[0], events[-1]
+        if not self.attempts or self.attempts[-1].number != first.attempt:
+            self.attempts.append(Attempt(first.attempt, started_at=first.at))
         if not self.first_at:
-            self.run_id = event.run_id
-            self.first_at = event.at
-        self.last_at = self.attempts[-1].last_at = event.at
-        _HANDLERS[type(event)](self, event)
+            self.run_id, self.first_at = first.run_id, first.at
+        self.last_at = self.attempts[-1].last_at = last.at
+        for event in events:
+            _HANDLERS[type(event)](self, event)
 
 
 def fold(segments: Iterable[Segment]) -> RunState:
     """Return the state that segments, oldest first, add up to; no segments give an empty state."""
     state = RunState()
     for segment in segments:
-        for event in segment.events:
-            state.apply(event)
+        state.apply(segment.events)
         state.torn_lines += segment.torn_lines
         state.fenced_lines += segment.fenced_lines
         state.unknown_events += segment.unknown_events
@@ -189,7 +191,8 @@ def _stored(state: RunState, event: ImageStored | ImageAdopted) -> None:
     task_id = event.record.task_id
     state.stored[task_id] = event
     state.records[task_id] = event.record
-    state.failures.pop(task_id, None)
+    if state.failures:
+        state.failures.pop(task_id, None)
 
 
 def _failed(state: RunState, event: TaskFailed) -> None:

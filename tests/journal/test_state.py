@@ -163,7 +163,8 @@ def test_folding_step_by_step_is_folding_at_once(attempt, plan, record, tmp_path
     state = RunState()
     for segment in read_segments(journal_folder(tmp_path, "r")):
         for event in segment.events:
-            state.apply(event)
+            state.apply([event])
+    state.apply([])
     assert state == whole
 
 
