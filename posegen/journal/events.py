@@ -111,6 +111,49 @@ class ImageAdopted(Event, frozen=True, kw_only=True, tag="image_adopted"):
     record: ImageRecord
 
 
+class ImageExported(Event, frozen=True, kw_only=True, tag="image_exported"):
+    """An image was cut and encoded for a platform, and is durable in storage.
+
+    Attributes
+    ----------
+    task_id : str
+        The image's.
+    format : str
+        Name of the export format.
+    key : str
+        Storage key.
+    sha256 : str
+        Of the stored bytes, hexadecimal.
+    size_bytes, width, height : int
+    """
+
+    task_id: str
+    format: str
+    key: str
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+class ExportFailed(Event, frozen=True, kw_only=True, tag="export_failed"):
+    """An export could not be made; its image is there all the same.
+
+    Attributes
+    ----------
+    task_id, format : str
+    code : str
+        Stable, upper case.
+    message : str
+        One sentence for people.
+    """
+
+    task_id: str
+    format: str
+    code: str
+    message: str
+
+
 class TaskFailed(Event, frozen=True, kw_only=True, tag="task_failed"):
     """An image could not be made.
 
@@ -169,6 +212,8 @@ AnyEvent = (
     | TaskSubmitted
     | ImageStored
     | ImageAdopted
+    | ImageExported
+    | ExportFailed
     | TaskFailed
     | Metric
     | Interrupted

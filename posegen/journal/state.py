@@ -10,7 +10,9 @@ from posegen.journal.events import (
     AnyEvent,
     AttemptFinished,
     AttemptStarted,
+    ExportFailed,
     ImageAdopted,
+    ImageExported,
     ImageStored,
     Interrupted,
     Metric,
@@ -75,6 +77,10 @@ class RunState:
         By task id, the images made.
     failures : dict of str to TaskFailed
         By task id, those that failed and were not made later.
+    exports : dict of str to dict of str to ImageExported
+        By task id and format, the newest of each.
+    export_failures : dict of str to dict of str to ExportFailed
+        By task id and format, those that failed and were not made before or later.
     submissions : dict of str to list of TaskSubmitted
         By task id, every request a provider took.
     attempts : list of Attempt
@@ -94,6 +100,8 @@ class RunState:
     stored: dict[str, ImageStored | ImageAdopted] = field(default_factory=dict)
     records: dict[str, ImageRecord] = field(default_factory=dict)
     failures: dict[str, TaskFailed] = field(default_factory=dict)
+    exports: dict[str, dict[str, ImageExported]] = field(default_factory=dict)
+    export_failures: dict[str, dict[str, ExportFailed]] = field(default_factory=dict)
     submissions: dict[str, list[TaskSubmitted]] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
@@ -200,6 +208,16 @@ def _failed(state: RunState, event: TaskFailed) -> None:
         state.failures[event.task_id] = event
 
 
+def _exported(state: RunState, event: ImageExported) -> None:
+    state.exports.setdefault(event.task_id, {})[event.format] = event
+    state.export_failures.get(event.task_id, {}).pop(event.format, None)
+
+
+def _export_failed(state: RunState, event: ExportFailed) -> None:
+    if event.format not in state.exports.get(event.task_id, {}):  # an export that is there stays
+        state.export_failures.setdefault(event.task_id, {})[event.format] = event
+
+
 def _metric(state: RunState, event: Metric) -> None:
     state.metrics.append(event)
 
@@ -219,6 +237,8 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     TaskSubmitted: _submitted,
     ImageStored: _stored,
     ImageAdopted: _stored,
+    ImageExported: _exported,
+    ExportFailed: _export_failed,
     TaskFailed: _failed,
     Metric: _metric,
     Interrupted: _interrupted,

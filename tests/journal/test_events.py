@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from posegen.journal import (
     AttemptFinished,
     AttemptStarted,
+    ExportFailed,
+    ImageExported,
     ImageStored,
     Interrupted,
     Metric,
@@ -52,6 +54,12 @@ events = st.one_of(
     ),
     st.builds(TaskSubmitted, task_id=texts, request_id=texts, provider=st.none() | texts),
     st.builds(ImageStored, record=records),
+    st.builds(
+        ImageExported,
+        task_id=texts, format=texts, key=texts, sha256=texts, size_bytes=st.integers(0, 2**40),
+        width=st.integers(1, 9000), height=st.integers(1, 9000),
+    ),
+    st.builds(ExportFailed, task_id=texts, format=texts, code=texts, message=texts),
     st.builds(TaskFailed, task_id=texts, code=texts, message=texts, refunded=st.integers(0, 1000)),
     st.builds(Metric, name=texts, value=numbers, unit=texts, tags=st.dictionaries(texts, texts)),
     st.builds(Interrupted, reason=texts),

@@ -4,7 +4,9 @@ import pytest
 from posegen.errors import JournalError, RunNotFoundError
 from posegen.journal import (
     AttemptFinished,
+    ExportFailed,
     ImageAdopted,
+    ImageExported,
     ImageStored,
     Interrupted,
     Metric,
@@ -155,6 +157,47 @@ def test_requests_and_metrics_are_kept(attempt, plan):
     )
     assert [event.request_id for event in state.submissions[tid(1)]] == ["a", "b"]
     assert [(event.name, event.value) for event in state.metrics] == [("queue_s", 1.5)]
+
+
+def exported(number, name, sha256="0" * 64):
+    return ImageExported(
+        task_id=tid(number), format=name, key=f"runs/r/exports/{name}/{number}.jpg", sha256=sha256,
+        size_bytes=9, width=1080, height=1920,
+    )  # fmt: skip
+
+
+def export_failed(number, name):
+    return ExportFailed(task_id=tid(number), format=name, code="NO", message="it cannot be")
+
+
+def test_exports_are_kept_by_image_and_format_and_a_newer_one_takes_the_place(attempt, plan, record):
+    state = attempt(
+        plan,
+        ImageStored(record=record(0)),
+        exported(0, "tiktok"),
+        exported(0, "facebook"),
+        exported(0, "tiktok", "1" * 64),
+        exported(1, "tiktok"),
+    )
+    found = {
+        (task_id, name): e.sha256[0] for task_id, made in state.exports.items() for name, e in made.items()
+    }
+    assert found == {(tid(0), "tiktok"): "1", (tid(0), "facebook"): "0", (tid(1), "tiktok"): "0"}
+    assert (state.made, state.failed) == (1, 0)
+
+
+def test_a_failed_export_fails_no_image_and_counts_until_it_is_made(attempt, plan, record):
+    state = attempt(
+        plan,
+        ImageStored(record=record(0)),
+        export_failed(0, "tiktok"),
+        export_failed(0, "facebook"),
+        exported(0, "facebook"),
+        export_failed(0, "facebook"),
+    )
+    assert (state.made, state.failed, state.task_status(tid(0))) == (1, 0, "stored")
+    assert [list(failed) for failed in state.export_failures.values()] == [["tiktok"]]
+    assert list(state.exports[tid(0)]) == ["facebook"]
 
 
 def test_folding_step_by_step_is_folding_at_once(attempt, plan, record, tmp_path):
