@@ -82,7 +82,7 @@ def _pose(posture: Posture, appearance: Appearance, shape: BodyShape) -> tuple[P
             round(seat.top_m, 4), (round(seat.center[0], 4), round(seat.center[1], 4)), round(seat.yaw_deg, 2), floor_z
         )
         surfaces = (*surfaces, stool)
-    return pose_surfaces(surfaces, bones, body), floor_z
+    return pose_surfaces(surfaces, bones, body, shape), floor_z
 
 
 def _lay_over(picture: Float, pixel: NDArray[np.int64], weight: Float, light: Float) -> None:

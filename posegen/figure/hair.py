@@ -228,7 +228,7 @@ def _tail(shape: BodyShape) -> Surface:
     tail = _strand_tube(to_body(centers, shape), _curve(t, radii, fine), shape, _TAIL_SIDES, 0.8)
     head = np.zeros((len(tail.rest), len(load_mesh().parents)), np.float32)
     head[:, load_mesh().bones["head"]] = 1
-    return replace(tail, follow=pack_weights(head), ring=_TAIL_SIDES)
+    return replace(tail, follow=pack_weights(head), ring=_TAIL_SIDES, motion="dangle")
 
 
 def _bun(shape: BodyShape, cut: Cut) -> Surface:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.figure.mesh import Weights, move, vertex_transforms
+from posegen.figure.body import BodyShape
 from posegen.figure.dangle import dangle
+from posegen.figure.skirt_cloth import fall
 from posegen.figure.surface import Surface
 from posegen.figure.topology import smooth, vertex_normals
 from posegen.poses.camera import Camera
@@ -49,7 +51,7 @@ class Posed:
         return self.faces[self.face_starts[index] : self.face_starts[index + 1]]
 
 
-def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float) -> Posed:
+def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float, shape: BodyShape) -> Posed:
     """Return `surfaces` moved by the bones.
 
     Parameters
@@ -59,13 +61,16 @@ def pose_surfaces(surfaces: Sequence[Surface], bones: Float, body: Float) -> Pos
         See `mesh.bone_transforms`.
     body : float32 array, shape (V, 12)
         Motion of the body's vertices.
+    shape : BodyShape
     """
     positions, normals, faces = [], [], []
     vertex_starts, face_starts = [0], [0]
     for surface in surfaces:
         placed = _placed(surface, bones, body)
-        if surface.ring:
+        if surface.motion == "dangle":
             placed = dangle(surface, placed)
+        elif surface.motion == "fall":
+            placed = fall(surface, placed, bones, shape)
         if surface.settle:
             placed = smooth(placed, surface.topology, surface.settle, 0.4)
         positions.append(placed)

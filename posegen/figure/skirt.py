@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,8 +17,8 @@ from posegen.figure.surface import Surface, make_surface
 Float = NDArray[np.float32]
 
 WAIST, HEM = 0.115, -0.300
-_ANGLES = 96
-_STEP_M = 0.011
+_ANGLES = 80
+_STEP_M = 0.017
 _EASE_M = 0.006
 _FLARE = 0.10
 """Metres by which the skirt widens per metre of fall, at least."""
@@ -43,10 +44,11 @@ def skirt_surface(shape: BodyShape) -> Surface:
     template = np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], -1).reshape(-1, 3)
     limits = np.stack([template[:, 2] - HEM, WAIST + 0.10 * template[:, 1] - template[:, 2]])
     detail = np.stack([*limits, 0.25 * template[:, 2]], axis=1)
-    return make_surface(
+    skirt = make_surface(
         "bottom", rest.astype(np.float32), template.astype(np.float32), grid_faces(len(z), _ANGLES),
-        pack_weights(_weights(template.astype(np.float32))), limits, detail, double_sided=True, settle=6, reach=1.0,
+        pack_weights(_weights(template.astype(np.float32))), limits, detail, double_sided=True, settle=3, reach=1.0,
     )  # fmt: skip
+    return replace(skirt, ring=_ANGLES, motion="fall")
 
 
 def skirt_limits() -> Float:
@@ -82,8 +84,10 @@ def _outlines(
 def _weights(template: Float) -> Float:
     mesh = load_mesh()
     dense = np.zeros((len(template), len(mesh.parents)), np.float32)
-    thigh = smoothstep(0.07, -0.10, template[:, 2])
-    left = smoothstep(-0.10, 0.10, template[:, 0])
+    # Between the legs the cloth follows them less: it spans what lies apart.
+    beside = smoothstep(0.0, 0.045, np.abs(template[:, 0]))
+    thigh = smoothstep(0.07, -0.06, template[:, 2]) * (np.float32(0.7) + np.float32(0.3) * beside)
+    left = smoothstep(-0.045, 0.045, template[:, 0])
     upper = smoothstep(0.02, -0.06, template[:, 2])
     for side, share in (("L", left), ("R", 1 - left)):
         dense[:, mesh.bones[f"upperleg01.{side}"]] = thigh * share * (1 - upper)

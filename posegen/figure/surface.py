@@ -43,7 +43,9 @@ class Surface:
     settle : int
         Smoothing steps after posing, which let cloth bridge creases.
     ring : int
-        For what dangles: vertices per ring of a tube, its rings ordered from where it is fastened; else 0.
+        For what moves of its own: vertices per ring, the rings ordered from where they are fastened; else 0.
+    motion : {"", "dangle", "fall"}
+        What it does once the bones have carried it: nothing, hang as a tail does, fall as a skirt does.
     topology : Topology
     drawn, cut : bool array, shape (F,)
         Whether a face is drawn at all, and whether a border crosses it.
@@ -60,6 +62,7 @@ class Surface:
     double_sided: bool = False
     settle: int = 0
     ring: int = 0
+    motion: str = ""
     topology: Topology = field(init=False, repr=False)
     drawn: NDArray[np.bool_] = field(init=False, repr=False)
     cut: NDArray[np.bool_] = field(init=False, repr=False)
