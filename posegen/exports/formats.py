@@ -1,8 +1,14 @@
-"""The export formats: names and pixel sizes, as data."""
+"""The export formats: names, pixel sizes and how they are encoded, as data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+FileType = Literal["jpeg"]
+
+EXTENSIONS: dict[FileType, str] = {"jpeg": "jpg"}
+CONTENT_TYPES: dict[FileType, str] = {"jpeg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,9 @@ class ExportFormat:
         Pixels.
     dpi : int
         Written into the file; 300 for print.
+    file_type : {"jpeg"}
+    quality : int
+        JPEG quality, 1-95.
     """
 
     name: str
@@ -22,6 +31,23 @@ class ExportFormat:
     width: int
     height: int
     dpi: int = 72
+    file_type: FileType = "jpeg"
+    quality: int = 90
+
+    @property
+    def extension(self) -> str:
+        """The ending of its files, without the dot."""
+        return EXTENSIONS[self.file_type]
+
+    @property
+    def content_type(self) -> str:
+        """MIME type."""
+        return CONTENT_TYPES[self.file_type]
+
+    @property
+    def look(self) -> tuple[object, ...]:
+        """What decides its pixels and bytes: formats that agree in it share one picture."""
+        return self.width, self.height, self.dpi, self.file_type, self.quality
 
 
 EXPORT_FORMATS: dict[str, ExportFormat] = {
