@@ -18,9 +18,6 @@ from posegen.errors import PosegenError
 if TYPE_CHECKING:
     from posegen.pipeline.summary import RunSummary
 
-SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
-"""Columns of `posegen show`."""
-
 C = TypeVar("C", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -137,7 +134,8 @@ def show(run_id: str, task: str | None, as_json: bool) -> None:
         _print_json({**summary.facts(), "images": summary.rows()})
         return
     _print_facts(summary.facts(), as_json=False)
-    rows = [{"task": row["task_id"][:12], **{name: row[name] for name in SHOWN}} for row in summary.rows()]
+    columns = summary.columns
+    rows = [{"task": row["task_id"][:12], **{name: row[name] for name in columns}} for row in summary.rows()]
     _print_rows(rows, as_json=False, empty="no image tasks")
 
 
@@ -192,6 +190,8 @@ def _print_outcome(summary: RunSummary) -> None:
     """Name what a run made and where it is."""
     facts = summary.facts()
     _say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
+    if facts["exports_made"] or facts["exports_failed"]:
+        _say(f"{facts['exports_made']} exports made, {facts['exports_failed']} failed")
     if summary.contact_sheet_path.exists():
         _say(f"contact sheet  {_short(summary.contact_sheet_path)}")
     notebooks = sorted((summary.folder / "notebooks").glob("*.ipynb"))

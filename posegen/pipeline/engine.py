@@ -29,9 +29,10 @@ from posegen.journal import (
     TaskFailed,
     TaskSubmitted,
 )
+from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.progress import Progress
 from posegen.pipeline.steps import adopt_image, make_image
-from posegen.records import ImageTask
+from posegen.records import ImageRecord, ImageTask
 from posegen.storage import Storage
 from posegen.telemetry import logger
 
@@ -66,6 +67,10 @@ class Job:
         An earlier attempt was cut off: look for images it stored and did not journal.
     planned, kept : int
         Images in the whole plan, and images journalled by earlier attempts.
+    formats : tuple of str
+        Export formats to make beside each image.
+    unexported : tuple of ExportJob
+        Images journalled by earlier attempts whose exports are missing.
     """
 
     run_id: str
@@ -75,6 +80,8 @@ class Job:
     may_be_stored: bool
     planned: int
     kept: int
+    formats: tuple[str, ...] = ()
+    unexported: tuple[ExportJob, ...] = ()
 
 
 class Engine:
@@ -90,7 +97,7 @@ class Engine:
         self._io = ThreadPoolExecutor(8, thread_name_prefix="posegen-io")
         self._progress = Progress(planned=job.planned, kept=job.kept)
         self._started = time.monotonic()
-        self._queue = deque(job.tasks)
+        self._queue: deque[ImageTask | ExportJob] = deque((*job.unexported, *job.tasks))
         self._finished = threading.Event()
         self._backends: dict[str, Backend] = {}
         self._thread = threading.Thread(target=self._run, name="posegen-engine", daemon=True)
@@ -182,20 +189,22 @@ class Engine:
 
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
-            await self._one(self._queue.popleft())
+            work = self._queue.popleft()
+            if isinstance(work, ExportJob):
+                await self._export(work)
+            else:
+                await self._one(work)
 
     async def _one(self, task: ImageTask) -> None:
         """Make one image and journal how that went. A failing image never stops the others."""
         pools = TaskPools(self, task)
+        adopted: ImageRecord | None = None
         try:
             if self.job.may_be_stored:
                 adopted = await adopt_image(self.job.run_id, task, self._storage, pools)
-                if adopted is not None:
-                    await self._journal(ImageAdopted(record=adopted))
-                    self._count("adopted", task, "adopted")
-                    return
-            backend = self._backend(task.backend)
-            record = await make_image(self.job.run_id, task, backend, self._storage, pools)
+            record = adopted or await make_image(
+                self.job.run_id, task, self._backend(task.backend), self._storage, pools
+            )
         except (StorageError, JournalError):
             raise
         except Exception as exc:  # noqa: BLE001  (whatever it is, the other images go on)
@@ -204,8 +213,22 @@ class Engine:
             await self._journal(TaskFailed(task_id=task.task_id, code=code, message=message))
             self._count("failed", task, f"failed: {code}")
             return
-        await self._journal(ImageStored(record=record))
-        self._count("made", task, f"{record.duration_ms / 1000:.2f} s")
+        if adopted is not None:
+            await self._journal(ImageAdopted(record=adopted))
+            self._count("adopted", task, "adopted")
+        else:
+            await self._journal(ImageStored(record=record))
+            self._count("made", task, f"{record.duration_ms / 1000:.2f} s")
+        await self._export(ExportJob(task, record, self.job.formats))
+
+    async def _export(self, job: ExportJob) -> None:
+        """Make the exports of a journalled image; one that fails is journalled and stops nothing."""
+        if not job.formats:
+            return
+        pools = TaskPools(self, job.task)
+        outcome = await make_exports(self.job.run_id, job, self._storage, pools, self._journal)
+        note = f"{outcome.made} exports" + (f", {outcome.failed} failed" if outcome.failed else "")
+        self._progress = replace(self._progress, latest=f"{job.task.pose_id or 'text'} {note}")
 
     def _backend(self, name: str) -> Backend:
         if name not in self._backends:

@@ -76,6 +76,7 @@ class Plan:
             "size": f"{parameters.width}x{parameters.height}",
             "backend": parameters.backend,
             "conditioning": ", ".join(f"{name} {count}" for name, count in conditioning.items()),
+            "exports": list(dict.fromkeys(parameters.exports)),
             "credits": self.cost_credits,
             "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
             "run_id": parameters.run_id or "made from the time at the start",

@@ -10,6 +10,7 @@ from pathlib import Path
 from posegen.errors import RunConflictError, RunInterruptedError
 from posegen.journal import RunPlanned, RunState, SegmentWriter, read_run, run_exists
 from posegen.pipeline.engine import DRAIN_S, Engine, Job
+from posegen.pipeline.export_step import missing_exports
 from posegen.pipeline.plan import Plan
 from posegen.pipeline.progress import Progress, choose_display
 from posegen.pipeline.summary import RunSummary
@@ -121,6 +122,7 @@ def start(plan: Plan, settings: Settings | None = None) -> Run:
     folder = run_folder(settings.root, run_id)
     writer = SegmentWriter.open(folder / "journal", run_id, kind="batch")
     tasks: tuple[ImageTask, ...] = plan.tasks
+    formats = tuple(dict.fromkeys(plan.parameters.exports))
     if state is None or not state.tasks:
         event = RunPlanned(
             spec=plan.spec,
@@ -140,6 +142,8 @@ def start(plan: Plan, settings: Settings | None = None) -> Run:
         may_be_stored=state is not None,
         planned=len(plan.tasks),
         kept=len(plan.tasks) - len(tasks),
+        formats=formats,
+        unexported=missing_exports(state, formats) if state is not None else (),
     )
     engine = Engine(job, storage, writer, settings.cpu_threads)
     engine.start()

@@ -81,6 +81,12 @@ class RunSummary:
         """Return one row an image, in the plan's order."""
         return [self._row(task) for task in self.state.tasks]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the rows' values that a table for people shows."""
+        exporting = bool(self.state.exports or self.state.export_failures)
+        return (*_SHOWN, *_SHOWN_OF_EXPORTS) if exporting else _SHOWN
+
     def _row(self, task: ImageTask) -> dict[str, Any]:
         record = self.records.get(task.task_id)
         failure = self.state.failures.get(task.task_id)
@@ -95,6 +101,11 @@ class RunSummary:
             "seconds": round(record.duration_ms / 1000, 2) if record else None,
             "kilobytes": round(record.size_bytes / 1000) if record else None,
             "image": record.key if record else None,
+            "exports": len(self.state.exports.get(task.task_id, {})),
+            "exports_failed": [
+                f"{name}: {event.code}"
+                for name, event in self.state.export_failures.get(task.task_id, {}).items()
+            ],
             "failure": f"{failure.code}: {failure.message}" if failure else None,
             "notes": list(record.notes) if record else [],
         }
@@ -116,6 +127,8 @@ class RunSummary:
         return {
             "recipe": json.loads(recipe_json(task)),
             "image": msgspec.to_builtins(record) if record else None,
+            "exports": msgspec.to_builtins(self.state.exports.get(task.task_id, {})),
+            "export_failures": msgspec.to_builtins(self.state.export_failures.get(task.task_id, {})),
             "failure": msgspec.to_builtins(failure) if failure else None,
         }
 
@@ -128,6 +141,8 @@ class RunSummary:
             "planned": len(self.state.tasks),
             "made": self.state.made,
             "failed": self.state.failed,
+            "exports_made": sum(map(len, self.state.exports.values())),
+            "exports_failed": sum(map(len, self.state.export_failures.values())),
             "synthetic": sum(record.synthetic for record in made),
             "attempts": len(self.state.attempts),
             "mean_seconds": round(sum(r.duration_ms for r in made) / len(made) / 1000, 2) if made else None,
@@ -182,7 +197,7 @@ class RunSummary:
         )
 
     def _repr_html_(self) -> str:
-        rows = [{name: row[name] for name in _SHOWN} for row in self.rows()]
+        rows = [{name: row[name] for name in self.columns} for row in self.rows()]
         notes = [SYNTHETIC_NOTE] if self.facts()["synthetic"] else []
         if any(task.backend == "figure" and task.conditioning != "control" for task in self.state.tasks):
             notes.append(LOOKED_UP_NOTE)
@@ -191,6 +206,7 @@ class RunSummary:
 
 
 _SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
+_SHOWN_OF_EXPORTS = ("exports", "exports_failed")
 
 
 def view_label(task: ImageTask) -> str:

@@ -1,0 +1,227 @@
+"""The exports of a stored image: crop round its figure, encode for each format, store and journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, StorageFullError
+from posegen.exports.crop import Box, choose_crop
+from posegen.exports.formats import EXPORT_FORMATS, ExportFormat
+from posegen.exports.render import render_export
+from posegen.images import decode, digital_source_type_xmp, read_metadata
+from posegen.images.metadata import RECIPE_KEY
+from posegen.journal import Event, ExportFailed, ImageExported, RunState
+from posegen.pipeline.steps import Pools
+from posegen.poses.camera import fit_camera
+from posegen.poses.library import Pose
+from posegen.poses.targets import extents, solve_poses
+from posegen.records import ImageRecord, ImageTask
+from posegen.storage import Storage, StoredObject, export_key
+from posegen.telemetry import logger
+
+log = logger("exports")
+
+Journal = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """An image that is stored, and the formats it is wanted in.
+
+    Attributes
+    ----------
+    formats : tuple of str
+        Names, each once.
+    """
+
+    task: ImageTask
+    record: ImageRecord
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stored image, read once for all its formats.
+
+    Attributes
+    ----------
+    figure : (left, top, right, bottom) or None
+        Where the figure is, if that is known.
+    rendered : dict
+        Files made so far, by what decides their bytes: three platforms want the same 1080x1920.
+    """
+
+    pixels: NDArray[np.uint8]
+    figure: Box | None
+    parameters: str
+    recipe: str
+    xmp: str
+    rendered: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+
+
+class Outcome(NamedTuple):
+    """Exports made and failed."""
+
+    made: int
+    failed: int
+
+
+class ExportError(PosegenError):
+    """An export cannot be made; carries the code that is journalled."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def missing_exports(state: RunState, formats: Iterable[str]) -> tuple[ExportJob, ...]:
+    """Return what is still to export of the images a run has journalled, in the plan's order.
+
+    An export that failed counts as missing: it costs nothing to try again.
+    """
+    wanted = tuple(dict.fromkeys(formats))
+    jobs = []
+    for task in state.tasks:
+        record = state.records.get(task.task_id)
+        made = state.exports.get(task.task_id, {})
+        left = tuple(name for name in wanted if name not in made)
+        if record is not None and left:
+            jobs.append(ExportJob(task, record, left))
+    return tuple(jobs)
+
+
+async def make_exports(
+    run_id: str, job: ExportJob, storage: Storage, pools: Pools, journal: Journal
+) -> Outcome:
+    """Make, store and journal the exports of one image, one after another.
+
+    What goes wrong with one is journalled; the image and the other formats stay as they are.
+
+    Raises
+    ------
+    StorageFullError
+        The disk is full: no export or image after this one would fare better.
+    JournalError
+        The journal cannot be written.
+    """
+    try:
+        source = await _open(job, storage, pools)
+    except StorageFullError:
+        raise
+    except Exception as exc:  # noqa: BLE001  (whatever it is, the image stays)
+        for name in job.formats:
+            await journal(_failed(job.task, name, exc))
+        return Outcome(0, len(job.formats))
+    failed = 0
+    for name in job.formats:
+        event: ImageExported | ExportFailed
+        try:
+            event = await _export(run_id, job.task, EXPORT_FORMATS[name], source, storage, pools)
+        except StorageFullError:
+            raise
+        except Exception as exc:  # noqa: BLE001  (the same)
+            event = _failed(job.task, name, exc)
+            failed += 1
+        await journal(event)
+    return Outcome(len(job.formats) - failed, failed)
+
+
+async def _export(
+    run_id: str, task: ImageTask, export_format: ExportFormat, source: Source, storage: Storage, pools: Pools
+) -> ImageExported:
+    key = export_key(run_id, export_format.name, task.task_id, export_format.extension)
+    data = await pools.on_cpu(lambda: _rendered(source, export_format))
+    stored = await pools.on_io(lambda: _put(storage, key, data, export_format))
+    return ImageExported(
+        task_id=task.task_id,
+        format=export_format.name,
+        key=key,
+        sha256=stored.sha256,
+        size_bytes=stored.size,
+        width=export_format.width,
+        height=export_format.height,
+    )
+
+
+def _put(storage: Storage, key: str, data: bytes, export_format: ExportFormat) -> StoredObject:
+    # Replaces what is there: an export is made from its image, and the newest rules count.
+    return storage.put(key, data, content_type=export_format.content_type)
+
+
+def _rendered(source: Source, export_format: ExportFormat) -> bytes:
+    known = source.rendered.get(export_format.look)
+    if known is not None:
+        return known
+    height, width = source.pixels.shape[:2]
+    crop = choose_crop((width, height), (export_format.width, export_format.height), source.figure)
+    data = render_export(
+        source.pixels,
+        crop,
+        export_format,
+        parameters=source.parameters,
+        recipe=source.recipe,
+        xmp=source.xmp,
+    )
+    source.rendered[export_format.look] = data
+    return data
+
+
+async def _open(job: ExportJob, storage: Storage, pools: Pools) -> Source:
+    """Read a stored image, make sure it is the one that was journalled, and find its figure."""
+    record = job.record
+    try:
+        data = await pools.on_io(lambda: storage.get(record.key))
+    except ObjectNotFoundError as exc:
+        raise ExportError("SOURCE_MISSING", f"the image is gone: {exc}") from exc
+    return await pools.on_cpu(lambda: _source(job, data))
+
+
+def _source(job: ExportJob, data: bytes) -> Source:
+    if hashlib.sha256(data).hexdigest() != job.record.sha256:
+        raise ExportError("SOURCE_CHANGED", f"{job.record.key!r} is not the image that was journalled")
+    metadata = read_metadata(data)
+    return Source(
+        pixels=decode(data),
+        figure=figure_box(job.task, job.record),
+        parameters=metadata.parameters or "",
+        recipe=metadata.text.get(RECIPE_KEY, ""),
+        xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),
+    )
+
+
+def figure_box(task: ImageTask, record: ImageRecord) -> Box | None:
+    """Return where a task's pose puts the whole body in its image; None where nothing put it there.
+
+    Only a control map fixes the place: with words alone, a backend puts the figure where it likes.
+    """
+    if task.pose is None or record.conditioning != "control":
+        return None
+    posture = solve_poses([Pose.from_content(task.pose)])
+    camera = fit_camera(posture.samples()[0], task.view.yaw, task.width, task.height)
+    mirrored_width = task.width if task.view.mirrored else None
+    left, top, right, bottom = extents(posture, 0, camera, mirrored_width=mirrored_width)["body"]
+    # A backend may answer in another size than it was asked for.
+    across, down = record.width / task.width, record.height / task.height
+    return (
+        (left + 0.5) * across - 0.5,
+        (top + 0.5) * down - 0.5,
+        (right + 0.5) * across - 0.5,
+        (bottom + 0.5) * down - 0.5,
+    )
+
+
+def _failed(task: ImageTask, format_name: str, error: Exception) -> ExportFailed:
+    if isinstance(error, ExportError):
+        code, message = error.code, str(error)
+    elif isinstance(error, StorageError):
+        code, message = "STORAGE_ERROR", str(error)
+    else:
+        code, message = "EXPORT_ERROR", f"{type(error).__name__}: {error}"
+    log.warning("%s as %s failed: %s %s", task.task_id, format_name, code, message)
+    return ExportFailed(task_id=task.task_id, format=format_name, code=code, message=message)
