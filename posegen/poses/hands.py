@@ -46,6 +46,8 @@ class HandShape(NamedTuple):
 
 
 _STRAIGHT: Triple = (-12.0, -16.0, -14.0)
+_PRESSED: Triple = (-2.0, -8.0, -8.0)
+"""On the floor: palm, fingers and thumb lie within some 4 mm of one plane."""
 _CURLED: Triple = (68.0, 72.0, 46.0)
 
 HAND_SHAPES: Mapping[str, HandShape] = MappingProxyType(
@@ -53,6 +55,7 @@ HAND_SHAPES: Mapping[str, HandShape] = MappingProxyType(
         "relaxed": HandShape((8, 10, 5), (10, 12, 6), (12, 14, 7), (12, 14, 7), -3, thumb=(8, -4, 0)),
         "flat": HandShape(_STRAIGHT, _STRAIGHT, _STRAIGHT, _STRAIGHT, spread=-8, thumb=(0, -10, 0)),
         "spread": HandShape(_STRAIGHT, _STRAIGHT, _STRAIGHT, _STRAIGHT, spread=9, thumb=(-8, 18, 0)),
+        "press": HandShape(_PRESSED, _PRESSED, _PRESSED, _PRESSED, 9, (-28, 18, 0), (0, -4)),
         "fist": HandShape(_CURLED, _CURLED, _CURLED, _CURLED, -2, (38, -10, 20), (30, 45)),
         "point": HandShape(_STRAIGHT, _CURLED, _CURLED, _CURLED, -2, (38, -10, 20), (30, 40)),
         "peace": HandShape(

@@ -17,6 +17,7 @@ from posegen.poses.body import TWIST_SHARE, Body, load_body
 from posegen.poses.hands import finger_rotations
 from posegen.poses.joints import ANGLE_INDEX, ANGLE_NAMES, angle_vector
 from posegen.poses.rotations import about_axis, about_x, about_y, about_z, mirrored
+from posegen.poses.settle import settling_turn
 from posegen.skeletons import openpose_from_coco
 
 FloatArray = NDArray[np.float64]
@@ -196,17 +197,37 @@ def solve_many(
             raise UnknownNameError("support", support, SUPPORTS)
     floating = forward(angles, body, hands)
     samples = floating.samples()
-    lowest = samples[:, :, 2].min(axis=1)
     positions, seats = floating.positions, []
     for i in range(count):
-        positions[i, :, 2] += -lowest[i] + (lifts_m[i] if supports[i] == "air" else 0.0)
-        samples[i, :, 2] -= lowest[i]
+        _ground(floating, samples, i, settle=supports[i] == "floor")
+        positions[i, :, 2] += lifts_m[i] if supports[i] == "air" else 0.0
         seat = None
         if supports[i] == "seat":
             seat = _seat(samples[i], body, float(angles[i, ANGLE_INDEX["root.yaw"]]), seat_heights_m[i])
             positions[i, :, 2] += seat.lifted_m
         seats.append(seat)
     return Postures(body, floating.rotations, positions, tuple(seats))
+
+
+def _ground(postures: Postures, samples: FloatArray, i: int, *, settle: bool) -> None:
+    """Put the lowest sample of body `i` on the floor; let it tip where it hovers at its other end."""
+
+    def drop() -> None:
+        lowest = samples[i, :, 2].min()
+        postures.positions[i, :, 2] -= lowest
+        samples[i, :, 2] -= lowest
+
+    drop()
+    turn = settling_turn(samples[i]) if settle else None
+    if turn is None:
+        return
+    postures.rotations[i] = turn @ postures.rotations[i]
+    postures.positions[i] = postures.positions[i] @ turn.T
+    samples[i] = samples[i] @ turn.T
+    away = postures.positions[i, 0, :2].copy()  # the pelvis stays above the origin
+    postures.positions[i, :, :2] -= away
+    samples[i, :, :2] -= away
+    drop()
 
 
 def _seat(samples: FloatArray, body: Body, yaw_deg: float, height_m: float | None) -> Seat:

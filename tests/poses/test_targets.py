@@ -24,7 +24,7 @@ from posegen.skeletons import OPENPOSE_18
 
 LIBRARY = PoseLibrary.builtin()
 POSES = [LIBRARY.get(name) for name in ("standing_relaxed", "walking_stride", "sitting_upright_on_chair")]
-STANDING = POSES[0]
+STANDING = Pose.from_content({"angles": {"left_shoulder.elevation": 10, "right_shoulder.elevation": 10}})
 INDEX = {name: i for i, name in enumerate(OPENPOSE_18.keypoints)}
 
 
