@@ -36,7 +36,10 @@ def main() -> None:
             started = time.perf_counter()
             draw(many[0], camera, look, size, size)
             times.append(time.perf_counter() - started)
-        print(f"{size}x{size}: first {first:.3f} s, median {statistics.median(times):.3f} s, least {min(times):.3f} s")
+        print(
+            f"{size}x{size}: first {first:.3f} s, "
+            f"median {statistics.median(times):.3f} s, least {min(times):.3f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ class Anatomy:
     ----------
     template : float32 array, shape (V, 3)
     along_arm : float32 array, shape (V,)
-        Distance from the shoulder joint along the arm, 0 on the trunk; the elbow lies at 0.27, the wrist at 0.48.
+        Distance from the shoulder joint along the arm, 0 on the trunk; the elbow lies at 0.27, the wrist
+        at 0.48.
     arm, hand, leg, head : float32 array, shape (V,)
         Share of the vertex that the part's bones move, in [0, 1].
     """
@@ -51,21 +53,22 @@ def anatomy(ironing: int = 0) -> Anatomy:
     Parameters
     ----------
     ironing : int
-        Smoothing steps, as many as a garment's shell gets: so a border that is straight in these coordinates is
-        straight on the shell.
+        Smoothing steps, as many as a garment's shell gets: so a border that is straight in these
+        coordinates is straight on the shell.
     """
     if ironing:
         plain, topology = anatomy(), body_topology()
         return Anatomy(
             smooth(plain.template, topology, ironing), smooth(plain.along_arm, topology, ironing),
-            smooth(plain.arm, topology, ironing), smooth(plain.hand, topology, ironing), plain.leg, plain.head,
+            smooth(plain.arm, topology, ironing), smooth(plain.hand, topology, ironing),
+            plain.leg, plain.head,
         )  # fmt: skip
     mesh = load_mesh()
     dense = mesh.weights.dense(len(mesh.parents))
 
     def share(prefixes: tuple[str, ...]) -> Float:
         columns = [i for name, i in mesh.bones.items() if name.startswith(prefixes)]
-        return dense[:, columns].sum(axis=1)
+        return np.asarray(dense[:, columns].sum(axis=1), np.float32)
 
     arm = smooth(share(_ARM), body_topology(), 4)
     along = np.maximum(*(_along_arm(mesh.female, side) for side in "LR"))
@@ -75,10 +78,12 @@ def anatomy(ironing: int = 0) -> Anatomy:
 
 def _along_arm(points: Float, side: str) -> Float:
     mesh = load_mesh()
-    joints = [mesh.heads_female[mesh.bones[f"{name}.{side}"]] for name in ("upperarm01", "lowerarm01", "wrist")]
+    joints = [
+        mesh.heads_female[mesh.bones[f"{name}.{side}"]] for name in ("upperarm01", "lowerarm01", "wrist")
+    ]
     total, best = np.zeros(len(points), np.float32), np.full(len(points), np.inf, np.float32)
     covered = 0.0
-    for i, (start, stop) in enumerate(zip(joints[:-1], joints[1:], strict=True)):
+    for i, (start, stop) in enumerate(pairwise(joints)):
         direction = stop - start
         length = float(np.sqrt((direction**2).sum()))
         offset = points - start

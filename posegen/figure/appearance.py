@@ -16,7 +16,16 @@ _T = TypeVar("_T")
 
 BACKGROUNDS = ("gradient", "plain")
 
-_COLORS = ("skin", "hair_color", "top_color", "bottom_color", "shoes_color", "eye_color", "backdrop", "seat_color")
+_COLORS = (
+    "skin",
+    "hair_color",
+    "top_color",
+    "bottom_color",
+    "shoes_color",
+    "eye_color",
+    "backdrop",
+    "seat_color",
+)
 _NAMED = ("hair_style", "top", "bottom", "shoes")
 
 
@@ -91,7 +100,8 @@ def choose_appearance(avatar: Avatar, seed: int, background: str = "gradient") -
     ----------
     avatar : records.Avatar
     seed : int
-        Not negative. The same seed gives the same choice for what an avatar leaves open, whatever else it says.
+        Not negative. The same seed gives the same choice for what an avatar leaves open, whatever else
+        it says.
     background : str
         "gradient" (a studio sweep) or "plain", both in a colour that goes with the clothes; or a colour, by
         name or #rrggbb, for a plain background.

@@ -43,7 +43,9 @@ def backdrop(color: Float, style: str, camera: Camera, floor_z: float, width: in
     """
     if style == "plain":
         return np.broadcast_to(color, (height, width, 3)).astype(np.float32)
-    behind = np.array(camera.target) + _HORIZON_BEHIND_M * np.array([camera.axes[2][0], camera.axes[2][1], 0.0])
+    behind = np.array(camera.target) + _HORIZON_BEHIND_M * np.array(
+        [camera.axes[2][0], camera.axes[2][1], 0.0]
+    )
     behind[2] = floor_z
     horizon = float(project(behind[None].astype(np.float32), camera)[0, 1])
     # Everything here is smooth: a quarter of the resolution is enough.
@@ -54,11 +56,13 @@ def backdrop(color: Float, style: str, camera: Camera, floor_z: float, width: in
     wall = 0.90 + 0.20 * np.clip(rows / max(horizon, 1.0), 0, 1) ** 1.5
     ground = 1.06 - 0.22 * np.clip((rows - horizon) / scale, 0, 1)
     profile = (wall * (1 - floor) + ground * floor).astype(np.float32)
-    middle = np.float32(min(max(camera.cy - 0.08 * scale, 0), height))
+    middle = np.float32(min(max(camera.cy - 0.08 * float(scale), 0.0), float(height)))
     halo_x = np.exp(-(((columns - np.float32(camera.cx)) / scale / 0.42) ** 2))
     halo_y = np.exp(-(((rows - middle) / scale / 0.45) ** 2))
     light = profile[:, None] * (np.float32(0.86) + np.float32(0.20) * halo_y[:, None] * halo_x)
-    light = np.asarray(Image.fromarray(light.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+    light = np.asarray(
+        Image.fromarray(light.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    )
     # The brighter part also loses a little colour, as a lit wall does.
     pale = np.clip((light - np.float32(0.8)) * np.float32(0.2), 0, np.float32(0.1))
     picture = np.empty((height, width, 3), np.float32)
@@ -70,7 +74,7 @@ def backdrop(color: Float, style: str, camera: Camera, floor_z: float, width: in
 def floor_shadow(
     points: Float, lights: Lights, camera: Camera, floor_z: float, width: int, height: int
 ) -> tuple[slice, slice, Float]:
-    """Return the rows and columns of the picture that the figure's shadow may touch, and the light left there.
+    """Return the rows and columns of the picture that the shadow may touch, and the light left there.
 
     Parameters
     ----------

@@ -82,9 +82,16 @@ def _build_offset(heaviness: float, muscle: float) -> Float:
     calf = a.leg * np.exp(-(((z + 0.47) / 0.08) ** 2)) * (y > -0.03)
     more = belly * (0.028 + 0.012 * (y < -0.02)) + hips * 0.014 + chest * 0.010 + arm * 0.006 + thigh * 0.010
     less = belly * 0.010 + hips * 0.008 + chest * 0.004 + arm * 0.0035 + thigh * 0.006
-    face = a.head * np.exp(-(((z - 0.69) / 0.035) ** 2)) * smoothstep(0.03, 0.05, np.abs(a.template[:, 0])) * 0.003
+    face = (
+        a.head
+        * np.exp(-(((z - 0.69) / 0.035) ** 2))
+        * smoothstep(0.03, 0.05, np.abs(a.template[:, 0]))
+        * 0.003
+    )
     heavy = more + face if heaviness > 0 else less
     shoulders = trunk * np.exp(-(((z - 0.53) / 0.06) ** 2)) * smoothstep(0.06, 0.14, np.abs(a.template[:, 0]))
-    strong = upper_arm * 0.008 + chest * 0.007 + shoulders * 0.006 + calf * 0.005 + thigh * 0.004 - belly * 0.006
+    strong = (
+        upper_arm * 0.008 + chest * 0.007 + shoulders * 0.006 + calf * 0.005 + thigh * 0.004 - belly * 0.006
+    )
     total: Float = (heaviness * heavy + muscle * strong).astype(np.float32)
     return total

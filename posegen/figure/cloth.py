@@ -19,7 +19,9 @@ Float = NDArray[np.float32]
 _RIBBED = {"sweater": 0.045, "hoodie": 0.050}
 _FOLDS_M = {
     "t-shirt": 0.0035, "long-sleeve shirt": 0.0035, "tank top": 0.0022, "sweater": 0.0030, "hoodie": 0.0036,
-    "polo shirt": 0.0032, "collar": 0.0, "jeans": 0.0040, "trousers": 0.0040, "leggings": 0.0008, "shorts": 0.0038, "skirt": 0.0014,
+    "polo shirt": 0.0032, "collar": 0.0, "jeans": 0.0040, "trousers": 0.0040, "leggings": 0.0008,
+    "shorts": 0.0038,
+    "skirt": 0.0014,
 }  # fmt: skip
 _FUZZ = {"sweater": 0.30, "hoodie": 0.22, "leggings": 0.06, "jeans": 0.10}
 
@@ -61,7 +63,9 @@ def _hems(albedo: Float, s: Samples, garment: str) -> Float:
         ribs = (edge < width) & (edge > 0)
         around = np.arctan2(s.template[:, 0], -s.template[:, 1] + 0.01)
         wave = np.sin(around * 150) * np.float32(np.clip(1.4 - s.footprint / 0.0016, 0, 1))
-        albedo = np.where(ribs[:, None], albedo * (np.float32(0.95) + np.float32(0.07) * wave)[:, None], albedo)
+        albedo = np.where(
+            ribs[:, None], albedo * (np.float32(0.95) + np.float32(0.07) * wave)[:, None], albedo
+        )
         return mix(albedo, albedo * np.float32(0.72), band(edge, width - 0.0012, width + 0.0012, s.footprint))
     seam = band(edge, 0.0165, 0.0185, s.footprint)
     return mix(albedo, albedo * np.float32(0.80), seam * np.float32(0.8))
@@ -100,11 +104,15 @@ def _placket(albedo: Float, s: Samples) -> Float:
     front = (y < 0).astype(np.float32)
     on = band(z, 0.455, 0.62, s.footprint) * front
     edges = band(np.abs(x), 0.0135, 0.0155, s.footprint) * on
-    edges = np.maximum(edges, band(z, 0.454, 0.456, s.footprint) * band(np.abs(x), -1, 0.0155, s.footprint) * front)
+    edges = np.maximum(
+        edges, band(z, 0.454, 0.456, s.footprint) * band(np.abs(x), -1, 0.0155, s.footprint) * front
+    )
     albedo = mix(albedo, albedo * np.float32(0.66), edges)
     for height in (0.475, 0.510, 0.545):
         r = np.sqrt(x * x + (z - np.float32(height)) ** 2)
-        albedo = mix(albedo, albedo * np.float32(0.45) + np.float32(0.20), band(r, -1, 0.0048, s.footprint) * front)
+        albedo = mix(
+            albedo, albedo * np.float32(0.45) + np.float32(0.20), band(r, -1, 0.0048, s.footprint) * front
+        )
     return albedo
 
 
@@ -119,7 +127,7 @@ def shoe_material(shoes: str, code: str) -> Material:
     top = LASTS[shoes].sole_top - 0.0005 if shoes in LASTS else 0.0
 
     def shade(s: Samples, lights: Lights) -> Float:
-        across, along, height = s.template.T
+        along, height = s.template[:, 1], s.template[:, 2]
         albedo = np.broadcast_to(base, s.normal.shape).astype(np.float32)
         albedo = mix(albedo, albedo * np.float32(0.7), band(s.border, 0.0, 0.004, s.footprint))
         if shoes == "sneakers":

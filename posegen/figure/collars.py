@@ -30,7 +30,7 @@ def collar_surfaces(name: str, top: Surface) -> tuple[Surface, ...]:
 
 
 def _neckline(top: Surface) -> tuple[Double, Double, Double, Double]:
-    """Return directions (0 is the front), the neckline's distance from the neck's axis and its height, the axis."""
+    """Return directions (0 is the front), the neckline's distance from the axis and its height, the axis."""
     near = np.abs(top.limits[_NECKLINE]) < 0.014
     points = top.rest[near].astype(np.float64)
     axis = np.array([0.0, (points[:, 1].min() + points[:, 1].max()) / 2])
@@ -62,18 +62,22 @@ def _polo_collar(top: Surface) -> Surface:
     angle, radius, height, axis = _neckline(top)
     front = np.clip(np.cos(angle), 0, 1) ** 3
     # From the neckline up, over the fold, and down outside to the collar's edge.
-    steps = [(-0.004, -0.004), (-0.008, 0.010), (-0.009, 0.020), (-0.004, 0.024), (0.003, 0.020), (0.010, 0.006),
-             (0.016, -0.008)]  # fmt: skip
+    steps = [(-0.004, -0.004), (-0.008, 0.010), (-0.009, 0.020), (-0.004, 0.024), (0.003, 0.020),
+            (0.010, 0.006),             (0.016, -0.008)]  # fmt: skip
     r = np.stack([radius + out + 0.002 * front for out, _ in steps], axis=1)
     z = np.stack([height + up * (1 - 0.25 * front) for _, up in steps], axis=1)
     r[:, -1] += 0.004 * front
     z[:, -1] -= 0.016 * front
     surface = _ring_surface(r, z, angle, axis, closed_section=False)
-    opening = np.abs(surface.rest[:, 0]) - 0.010 - 0.5 * np.clip(surface.rest[:, 2] - height.min() - 0.01, -0.03, 0.03)
+    opening = (
+        np.abs(surface.rest[:, 0])
+        - 0.010
+        - 0.5 * np.clip(surface.rest[:, 2] - height.min() - 0.01, -0.03, 0.03)
+    )
     limit = np.where(surface.rest[:, 1] < axis[1], opening, 1.0).astype(np.float32)
     return make_surface(
-        "collar", surface.rest, surface.template, surface.faces, surface.follow, limit[None], double_sided=True,
-        reach=1.0,
+        "collar", surface.rest, surface.template, surface.faces, surface.follow, limit[None],
+        double_sided=True,        reach=1.0,
     )  # fmt: skip
 
 

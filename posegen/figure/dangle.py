@@ -31,11 +31,13 @@ def dangle(surface: Surface, placed: Float) -> Float:
     step = np.diff(centers, axis=0)
     length = np.sqrt(dot(step, step))[:, None]
     direction = unit(unit(step) * (1 - share) + unit(np.diff(turn, axis=0)) * share)
-    moved = centers[:1] + np.concatenate([np.zeros((1, 3), np.float32), np.cumsum(direction * length, axis=0)])
+    moved = centers[:1] + np.concatenate(
+        [np.zeros((1, 3), np.float32), np.cumsum(direction * length, axis=0)]
+    )
     offset = _turned_rings(stiff - centers[:, None], centers, moved)
     low = np.minimum((moved[:, None] + offset)[..., 2].min(axis=1), 9)
     moved[:, 2] += np.maximum(np.float32(_FLOOR_GAP_M) - low, 0)
-    return (moved[:, None] + offset).reshape(-1, 3)
+    return np.asarray((moved[:, None] + offset).reshape(-1, 3), np.float32)
 
 
 def _heading(rest: Float, stiff: Float) -> tuple[float, float]:

@@ -65,13 +65,15 @@ def _trunk_axis(shell: Float) -> Float:
 def _leg_axis(shell: Float, side: float) -> Float:
     mesh = load_mesh()
     letter = "L" if side > 0 else "R"
-    joints = np.stack([mesh.heads_female[mesh.bones[f"{b}.{letter}"]] for b in ("foot", "lowerleg01", "upperleg01")])
+    joints = np.stack(
+        [mesh.heads_female[mesh.bones[f"{b}.{letter}"]] for b in ("foot", "lowerleg01", "upperleg01")]
+    )
     z = anatomy().template[:, 2]
     template_axis = np.stack([np.interp(z, joints[:, 2], joints[:, i]) for i in (0, 1)], 1)
     # The body at hand may be wider than the template: follow its own leg.
     leg = (anatomy().leg > 0.9) & (anatomy().template[:, 0] * side > 0) & (z < -0.12) & (z > -0.7)
     shift = (shell[leg][:, :2] - template_axis[leg]).mean(axis=0)
-    return (template_axis + shift).astype(np.float32)
+    return np.asarray((template_axis + shift).astype(np.float32), np.float32)
 
 
 def _outwards(
@@ -93,7 +95,7 @@ def _outwards(
     for i in range(1, levels):
         envelope[i] = np.maximum(grid[i], envelope[i - 1] - slope * _STEP_M)
     for _ in range(2):
-        envelope = (np.roll(envelope, 1, 1) + 2 * envelope + np.roll(envelope, -1, 1)) / 4
+        envelope = (np.roll(envelope, 1, 1) + 2 * envelope + np.roll(envelope, -1, 1)) * np.float32(0.25)
     wanted = _sample(envelope, level, angle)
     lift = np.clip(wanted - radius, 0, most) * share
     lift = smooth(lift.astype(np.float32), body_topology(), 6)

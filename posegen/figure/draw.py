@@ -79,7 +79,10 @@ def _pose(posture: Posture, appearance: Appearance, shape: BodyShape) -> tuple[P
     if posture.seat is not None:
         seat = posture.seat
         stool = seat_surface(
-            round(seat.top_m, 4), (round(seat.center[0], 4), round(seat.center[1], 4)), round(seat.yaw_deg, 2), floor_z
+            round(seat.top_m, 4),
+            (round(seat.center[0], 4), round(seat.center[1], 4)),
+            round(seat.yaw_deg, 2),
+            floor_z,
         )
         surfaces = (*surfaces, stool)
     return pose_surfaces(surfaces, bones, body, shape), floor_z
@@ -104,7 +107,9 @@ def _dither(width: int, height: int) -> Float:
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)[:, None]
     # Interleaved gradient noise (Jimenez, "Next Generation Post Processing in Call of Duty", SIGGRAPH 2014).
-    noise = np.mod(np.float32(52.9829189) * np.mod(x * np.float32(0.06711056) + y * np.float32(0.00583715), 1), 1)
+    noise = np.mod(
+        np.float32(52.9829189) * np.mod(x * np.float32(0.06711056) + y * np.float32(0.00583715), 1), 1
+    )
     pattern: Float = (noise - np.float32(0.5))[..., None]
     pattern.flags.writeable = False
     return pattern

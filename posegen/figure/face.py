@@ -13,7 +13,7 @@ Float = NDArray[np.float32]
 
 EYE_CENTER = np.array([0.0301, -0.1153, 0.7558], np.float32)
 """The left eyeball's middle on the template; the right one mirrors it."""
-_IRIS_M, _PUPIL_M = 0.0061, 0.0026
+_IRIS_M, _PUPIL_M, _SPARK_M = 0.0063, 0.0027, 0.00090
 
 _LIP_X = [0.0, 0.004, 0.009, 0.015, 0.020, 0.0238]
 _LIP_TOP = [0.6974, 0.6983, 0.6991, 0.6968, 0.6932, 0.6893]
@@ -29,7 +29,7 @@ _LID_LOW = [0.7522, 0.7514, 0.7507, 0.7503, 0.7506, 0.7522, 0.7548]
 
 @dataclass(frozen=True)
 class FaceColors:
-    """Linear colours of a face; `stubble`, `age` and `male` in [0, 1], `lips` how strongly the lips are coloured."""
+    """Linear colours of a face, and shares in [0, 1]; `lips` is how strongly the lips are coloured."""
 
     skin: Float
     brow: Float
@@ -57,13 +57,15 @@ def paint_face(albedo: Float, template: Float, footprint: float, colors: FaceCol
     color = albedo[on_face]
     color = _tint(color, colors.blush, _spot(x, z, 0.043, 0.722, 0.017, 0.014) * 0.20)
     color = _tint(color, colors.blush, _spot(x, z, 0.0, 0.722, 0.011, 0.009) * 0.13)
-    color = _tint(color, color * np.float32(0.78), _spot(x, z, 0.030, 0.7445, 0.013, 0.004) * (0.25 + 0.4 * colors.age))
+    color = _tint(
+        color, color * np.float32(0.78), _spot(x, z, 0.030, 0.7445, 0.013, 0.004) * (0.25 + 0.4 * colors.age)
+    )
     color = _tint(color, color * np.float32(0.62), _socket(x, z) * np.float32(0.45))
     if colors.stubble:
-        color = _tint(color, _bluish(colors), _beard(x, y, z) * np.float32(0.30 * colors.stubble))
+        color = _tint(color, _bluish(colors), _beard(x, z) * np.float32(0.30 * colors.stubble))
     if colors.age > 0.4:
         color = _wrinkles(color, x, z, colors.age, footprint)
-    color = _brows(color, p, x, z, footprint, colors)
+    color = _brows(color, x, z, footprint, colors)
     color = _lips(color, x, y, z, footprint, colors)
     color = _lashes(color, x, z, footprint, colors)
     painted = albedo.copy()
@@ -76,7 +78,9 @@ def _tint(color: Float, other: Float, share: Float) -> Float:
 
 
 def _spot(x: Float, z: Float, at_x: float, at_z: float, wide: float, high: float) -> Float:
-    spot: Float = np.exp(-(((x - np.float32(at_x)) / np.float32(wide)) ** 2) - ((z - np.float32(at_z)) / np.float32(high)) ** 2)
+    spot: Float = np.exp(
+        -(((x - np.float32(at_x)) / np.float32(wide)) ** 2) - ((z - np.float32(at_z)) / np.float32(high)) ** 2
+    )
     return spot
 
 
@@ -84,7 +88,7 @@ def _socket(x: Float, z: Float) -> Float:
     """Shade above the upper lid, to its crease."""
     top = np.interp(x, _LID_X, _LID_TOP).astype(np.float32)
     over = (z - top - np.float32(0.0035)) / np.float32(0.0032)
-    return np.exp(-(over**2)) * _within(x, 0.016, 0.044, 0.004)
+    return np.asarray(np.exp(-(over**2)) * _within(x, 0.016, 0.044, 0.004), np.float32)
 
 
 def _within(x: Float, low: float, high: float, soft: float) -> Float:
@@ -98,7 +102,7 @@ def _bluish(colors: FaceColors) -> Float:
     return np.asarray(colors.skin * np.array([0.50, 0.52, 0.58], np.float32))
 
 
-def _beard(x: Float, y: Float, z: Float) -> Float:
+def _beard(x: Float, z: Float) -> Float:
     low = np.clip((np.float32(0.712) - z) / np.float32(0.014), 0, 1)
     # The cheek stays free: the beard's upper edge rises towards the ear.
     edge = np.float32(0.690) + np.clip((x - np.float32(0.02)) / np.float32(0.05), 0, 1) * np.float32(0.045)
@@ -121,7 +125,7 @@ def _wrinkles(color: Float, x: Float, z: Float, age: float, footprint: float) ->
     return _tint(color, darker, (fold * 0.7 + lines * 0.35) * np.float32(age))
 
 
-def _brows(color: Float, p: Float, x: Float, z: Float, footprint: float, colors: FaceColors) -> Float:
+def _brows(color: Float, x: Float, z: Float, footprint: float, colors: FaceColors) -> Float:
     middle = np.interp(x, _BROW_X, _BROW_Z).astype(np.float32)
     half = np.interp(x, _BROW_X, _BROW_HALF).astype(np.float32) * np.float32(0.92 + 0.33 * colors.male)
     middle = middle - np.float32(0.0012 * colors.male)
@@ -144,7 +148,11 @@ def _lips(color: Float, x: Float, y: Float, z: Float, footprint: float, colors: 
     lip = colors.lip * (1 - np.float32(0.18) * upper[:, None])
     color = _tint(color, lip, cover * np.float32(colors.lips))
     thick = np.float32(max(0.0008, 0.45 * footprint))
-    parting = np.clip((thick - np.abs(z - line)) / soft + 0.5, 0, 1) * np.clip((0.0245 - x) / soft + 0.5, 0, 1) * front
+    parting = (
+        np.clip((thick - np.abs(z - line)) / soft + 0.5, 0, 1)
+        * np.clip((0.0245 - x) / soft + 0.5, 0, 1)
+        * front
+    )
     return _tint(color, colors.lip * np.float32(0.30), parting * np.float32(0.85))
 
 
@@ -152,7 +160,10 @@ def _lashes(color: Float, x: Float, z: Float, footprint: float, colors: FaceColo
     top = np.interp(x, _LID_X, _LID_TOP).astype(np.float32)
     low = np.interp(x, _LID_X, _LID_LOW).astype(np.float32)
     outer = np.clip((x - np.float32(0.016)) / np.float32(0.028), 0, 1)
-    lash = band(z - top, -0.0012, 0.0009, footprint) * (0.75 + 0.25 * outer) + band(z - top, 0.0008, 0.0016, footprint) * outer
+    lash = (
+        band(z - top, -0.0012, 0.0009, footprint) * (0.75 + 0.25 * outer)
+        + band(z - top, 0.0008, 0.0016, footprint) * outer
+    )
     lash *= _within(x, 0.0150, 0.0455, 0.003)
     color = _tint(color, colors.brow * np.float32(0.30), np.clip(lash, 0, 1) * np.float32(0.92))
     rim = band(low - z, -0.0012, 0.0004, footprint) * _within(x, 0.018, 0.044, 0.004)
@@ -180,13 +191,19 @@ def paint_eye(template: Float, footprint: float, iris: Float) -> tuple[Float, Fl
     inside = band(r, -1, _IRIS_M, max(footprint, 0.0005))
     ring = np.clip((r - np.float32(0.0042)) / np.float32(0.0019), 0, 1)
     fibres = 1 + np.float32(0.15) * np.sin(np.arctan2(z, x) * 18) * (1 - ring)
-    iris_color = iris * (fibres * (1.25 - 0.85 * ring) * (1.0 - np.clip(z / 0.006, -0.6, 0.8) * 0.35))[:, None]
+    iris_color = (
+        iris * (fibres * (1.25 - 0.85 * ring) * (1.0 - np.clip(z / 0.006, -0.6, 0.8) * 0.35))[:, None]
+    )
     color = mix(color, iris_color, inside)
     color = mix(color, np.full(3, 0.006, np.float32), band(r, -1, _PUPIL_M, max(footprint, 0.0004)))
     lid = np.clip(1 - (top - z) / np.float32(0.0042), 0, 1) ** 1.5
     color = color * (1 - np.float32(0.62) * lid)[:, None]
-    spark = np.sqrt((template[:, 0] - side * EYE_CENTER[0] + np.float32(0.0021)) ** 2 + (z - np.float32(0.0017)) ** 2)
-    return color, band(spark, -1, 0.00115, max(footprint * 0.8, 0.0004))
+    spark = np.sqrt(
+        (template[:, 0] - side * EYE_CENTER[0] + np.float32(0.0021)) ** 2 + (z - np.float32(0.0017)) ** 2
+    )
+    # A catch light smaller than a pixel lends it no more than its own area.
+    area = np.float32(min(1.0, np.pi * (_SPARK_M / footprint) ** 2))
+    return color, band(spark, -1, _SPARK_M, max(footprint * 0.8, 0.0004)) * area
 
 
 def skin_mottle(albedo: Float, template: Float) -> Float:

@@ -1,4 +1,4 @@
-"""Folds in cloth: a height over the template that bends normals, deeper where the pose compresses the cloth."""
+"""Folds in cloth: a height over the template that bends normals, deeper where the pose compresses it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def compression(surface: Surface, placed: Float) -> Float:
     ratio = np.sqrt(dot(now, now) / np.maximum(dot(rest, rest), np.float32(1e-10)))
     shorter = np.clip(1 - ratio, 0, 1)
     mean = np.add.reduceat(shorter, topology.neighbour_starts) / topology.degree
-    return smooth(mean, topology, 4)
+    return smooth(mean.astype(np.float32), topology, 4)
 
 
 def folded(s: Samples, depth: float) -> tuple[Float, Float]:
@@ -39,7 +39,8 @@ def folded(s: Samples, depth: float) -> tuple[Float, Float]:
 
     References
     ----------
-    Mikkelsen, "Bump Mapping Unparametrized Surfaces on the GPU", 2010: the slope is taken within the triangle.
+    Mikkelsen, "Bump Mapping Unparametrized Surfaces on the GPU", 2010: the slope is taken within the
+    triangle.
     """
     limb = s.surface.detail[:, -1:]
     place = np.concatenate([s.surface.template, limb], axis=1)

@@ -91,7 +91,9 @@ def top_limits(name: str, *, ironed: bool = False) -> Float:
     beside = 0.5 * (away + np.sqrt(away * away + 0.022**2))
     neck = (0.592 - drop + 0.62 * (y + 0.030) + 0.9 * beside - z) * 0.85
     if cut.sleeve < 0:
-        neck = np.minimum(neck, 0.9 * (np.abs(x) - 0.066) + 1.0 * np.maximum(0, 0.55 - drop - 0.02 * (1 - front) - z))
+        neck = np.minimum(
+            neck, 0.9 * (np.abs(x) - 0.066) + 1.0 * np.maximum(0, 0.55 - drop - 0.02 * (1 - front) - z)
+        )
     return np.stack([hem, sleeve, neck]).astype(np.float32)
 
 
@@ -140,7 +142,9 @@ def _cut(material: str, rest: Float, cut: Cut, limits: Float, settle: int) -> Su
     detail = np.concatenate([limits, limb[None]]).T
     index = np.arange(len(rest))
     template = anatomy(cut.iron + _FINISH).template
-    return make_surface(material, rest, template, faces, index, limits, detail, double_sided=True, settle=settle)
+    return make_surface(
+        material, rest, template, faces, index, limits, detail, double_sided=True, settle=settle
+    )
 
 
 def _shell(shape: BodyShape, cut: Cut, ease: Float, close: Float) -> Float:

@@ -1,7 +1,7 @@
 """The head's form in polar coordinates about the skull's middle, and where hair grows on it.
 
-Directions: azimuth 0 is the face, growing to the figure's left; elevation 90 degrees is the crown. Places are on
-the template; see `anatomy`.
+Directions: azimuth 0 is the face, growing to the figure's left; elevation 90 degrees is the crown. Places
+are on the template; see `anatomy`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def directions(points: Float | Double) -> tuple[Double, Double, Double]:
 
 @lru_cache(maxsize=1)
 def scalp_depth() -> Float:
-    """Return how many metres each vertex of the body lies inside the hair line; negative outside, shape (V,)."""
+    """Return how many metres each vertex of the body lies inside the hair line, negative outside; (V,)."""
     a = anatomy()
     azimuth, elevation, radius = directions(a.template)
     inside = np.radians(np.degrees(elevation) - hair_line_deg(azimuth)) * radius
@@ -58,14 +58,21 @@ def skull_radius(shape: BodyShape, azimuth: tuple[float, ...], elevation: tuple[
     a = anatomy()
     template = a.template
     ear = (np.abs(template[:, 0]) > 0.0705) & (template[:, 2] < 0.775)
-    inner = (template[:, 1] > -0.10) & (np.abs(template[:, 0]) < 0.045) & (template[:, 2] < 0.74) & (template[:, 1] < 0)
+    inner = (
+        (template[:, 1] > -0.10)
+        & (np.abs(template[:, 0]) < 0.045)
+        & (template[:, 2] < 0.74)
+        & (template[:, 1] < 0)
+    )
     nose = (template[:, 1] < -0.128) & (template[:, 2] < 0.75)
     near = (a.head > 0.3) & (template[:, 2] > 0.655) & ~ear & ~inner & ~nose
     points = (shape.vertices[near] - skull_center(shape)).astype(np.float64)
     radius = np.sqrt((points**2).sum(axis=1))
     toward = points / radius[:, None]
     phi, theta = np.meshgrid(np.array(azimuth), np.array(elevation))
-    wanted = np.stack([np.sin(phi) * np.cos(theta), -np.cos(phi) * np.cos(theta), np.sin(theta)], -1).reshape(-1, 3)
+    wanted = np.stack([np.sin(phi) * np.cos(theta), -np.cos(phi) * np.cos(theta), np.sin(theta)], -1).reshape(
+        -1, 3
+    )
     result = np.empty(len(wanted))
     for start in range(0, len(wanted), 512):
         block = wanted[start : start + 512]
@@ -77,7 +84,7 @@ def skull_radius(shape: BodyShape, azimuth: tuple[float, ...], elevation: tuple[
 
 def skull_center(shape: BodyShape) -> Double:
     """Return the middle of the skull of the body `shape`: the template's, moved and scaled with the head."""
-    return to_body(SKULL_CENTER[None], shape)[0]
+    return np.asarray(to_body(SKULL_CENTER[None], shape)[0])
 
 
 def to_body(points: Double, shape: BodyShape) -> Double:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posegen.figure.posed import Posed
 from posegen.figure.raster import Triangles, Window, depths, new_buffer, rasterise
@@ -15,7 +14,7 @@ from posegen.poses.camera import Camera
 KEY = (-0.60, 0.62, -0.50)
 FILL = (0.80, 0.15, -0.58)
 RIM = (0.55, 0.55, 0.62)
-"""Directions to the lights: the picture's right, world up, away from the camera. They stay with the camera."""
+"""Directions to the lights: the picture's right, world up, away from the camera, with which they turn."""
 KEY_COLOR = np.array([1.00, 0.965, 0.92], np.float32) * np.float32(0.94)
 FILL_COLOR = np.array([0.92, 0.96, 1.00], np.float32) * np.float32(0.15)
 RIM_COLOR = np.array([1.00, 0.98, 0.95], np.float32) * np.float32(0.30)
@@ -52,7 +51,7 @@ def lights_of(camera: Camera) -> Lights:
 
     def world(direction: tuple[float, float, float]) -> Float:
         vector = direction[0] * right + direction[1] * np.array([0.0, 0.0, 1.0]) + direction[2] * ahead
-        return (vector / np.sqrt((vector**2).sum())).astype(np.float32)
+        return np.asarray((vector / np.sqrt((vector**2).sum())).astype(np.float32), np.float32)
 
     return Lights(world(KEY), world(FILL), world(RIM), (-view).astype(np.float32))
 

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.figure.light import (
-    FILL_COLOR, GROUND_COLOR, KEY_COLOR, RIM_COLOR, SKY_COLOR, Lights,
+    FILL_COLOR,
+    GROUND_COLOR,
+    KEY_COLOR,
+    RIM_COLOR,
+    SKY_COLOR,
+    Lights,
 )  # fmt: skip
 from posegen.figure.surface import Surface
 from posegen.figure.topology import dot, unit
@@ -102,10 +107,14 @@ def shade_skin(albedo: Float, s: Samples, lights: Lights, *, shine: Float | floa
     light = gloss(s.normal, lights, lights.key, 14) * s.lit * np.float32(0.055)
     light += gloss(s.normal, lights, lights.key, 45) * s.lit * np.float32(0.04)
     light += gloss(s.normal, lights, lights.fill, 14) * np.float32(0.02)
-    return albedo * diffuse + (light * np.float32(1.0) * shine + rim)[:, None] * KEY_COLOR
+    return np.asarray(
+        albedo * diffuse + (light * np.float32(1.0) * shine + rim)[:, None] * KEY_COLOR, np.float32
+    )
 
 
-def shade_cloth(albedo: Float, s: Samples, lights: Lights, *, fuzz: float = 0.10, shine: float = 0.0) -> Float:
+def shade_cloth(
+    albedo: Float, s: Samples, lights: Lights, *, fuzz: float = 0.10, shine: float = 0.0
+) -> Float:
     """Return cloth's light: matt, with a soft sheen where it turns away."""
     diffuse = KEY_COLOR * wrapped(s.normal, lights.key, 0.16) * s.lit[:, None]
     diffuse = diffuse + FILL_COLOR * wrapped(s.normal, lights.fill, 0.25)
@@ -115,7 +124,9 @@ def shade_cloth(albedo: Float, s: Samples, lights: Lights, *, fuzz: float = 0.10
     sheen = (1 - facing) ** 3 * np.float32(fuzz) * s.open
     light = albedo * (diffuse + sheen[:, None])
     if shine:
-        spot = gloss(s.normal, lights, lights.key, 22) * s.lit + gloss(s.normal, lights, lights.fill, 18) * 0.3
+        spot = (
+            gloss(s.normal, lights, lights.key, 22) * s.lit + gloss(s.normal, lights, lights.fill, 18) * 0.3
+        )
         light = light + (np.float32(shine) * spot)[:, None] * KEY_COLOR
     light[s.behind] *= np.float32(0.35)
     return light

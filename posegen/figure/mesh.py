@@ -91,7 +91,7 @@ def load_mesh() -> RawMesh:
     component = _components(arrays["f"].astype(np.int64), len(arrays["v_f"]))
     sizes = np.bincount(component, minlength=component.max() + 1)
     body = int(sizes.argmax())
-    eyes = [c for c in np.flatnonzero(sizes == 72) if c != body]
+    eyes = [int(c) for c in np.flatnonzero(sizes == 72)]
     left = max(eyes, key=lambda c: float(arrays["v_f"][component == c, 0].mean()))
     right = min(eyes, key=lambda c: float(arrays["v_f"][component == c, 0].mean()))
     keep = np.isin(component, [body, left, right])
@@ -175,6 +175,8 @@ def turn(vectors: Float, transforms: Float) -> Float:
     """Return `vectors` (V, 3) turned, not shifted, by `transforms` (V, 12)."""
     matrix = transforms[:, :9].reshape(-1, 3, 3)
     turned: Float = (
-        matrix[:, :, 0] * vectors[:, :1] + matrix[:, :, 1] * vectors[:, 1:2] + matrix[:, :, 2] * vectors[:, 2:]
+        matrix[:, :, 0] * vectors[:, :1]
+        + matrix[:, :, 1] * vectors[:, 1:2]
+        + matrix[:, :, 2] * vectors[:, 2:]
     )
     return turned

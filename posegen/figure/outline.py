@@ -81,6 +81,8 @@ def tube(centers: Double, radii: Double, sides: int, flatten: float = 1.0) -> tu
     across /= np.sqrt((across**2).sum(axis=1, keepdims=True))
     up = np.cross(along, across)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    ring = np.cos(angle)[None, :, None] * across[:, None] + flatten * np.sin(angle)[None, :, None] * up[:, None]
+    ring = (
+        np.cos(angle)[None, :, None] * across[:, None] + flatten * np.sin(angle)[None, :, None] * up[:, None]
+    )
     vertices = centers[:, None] + ring * radii[:, None, None]
     return vertices.reshape(-1, 3), grid_faces(len(centers), sides)[:, ::-1]

@@ -87,7 +87,7 @@ def _scalp(albedo: Float, s: Samples, style: str, hair: Float) -> Float:
 
 
 def _eyes(appearance: Appearance) -> Material:
-    iris = linear(appearance.eye_color) * np.float32(1.15)
+    iris = linear(appearance.eye_color) * np.float32(0.95)
 
     def shade(s: Samples, lights: Lights) -> Float:
         albedo, spark = paint_eye(s.template, s.footprint, iris)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posegen.figure.mesh import Weights, move, vertex_transforms
 from posegen.figure.body import BodyShape
 from posegen.figure.dangle import dangle
+from posegen.figure.mesh import Weights, move, vertex_transforms
 from posegen.figure.skirt_cloth import fall
 from posegen.figure.surface import Surface
 from posegen.figure.topology import smooth, vertex_normals

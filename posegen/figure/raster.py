@@ -1,7 +1,8 @@
 """A vectorised z-buffer: triangles to scan-line spans to samples.
 
-The sample grid is twice as fine as the picture in each direction. Odd rows are shifted by a quarter of a pixel
-against even rows, so that a nearly upright edge meets four different sample positions per pixel, not two.
+The sample grid is three times as fine as the picture in each direction. A pixel's three rows of samples are
+shifted against each other, so that a nearly upright edge meets nine different sample positions per pixel, not
+three.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ Float = NDArray[np.float32]
 Double = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-SUBSAMPLES = 2
-ROW_SHIFT = (-0.25, 0.25)
-"""Shift of the samples in even and odd sample rows, in sample spacings."""
+SUBSAMPLES = 3
+ROW_SHIFTS = np.array([-1 / 3, 0.0, 1 / 3])
+"""Shift of the samples in each sample row of a pixel, in sample spacings."""
 
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _CHUNK = 600_000
@@ -34,7 +35,7 @@ class Window:
     width, height : int
         In samples.
     shifted : bool
-        Whether odd rows are shifted; off for shadow maps.
+        Whether rows are shifted; off for shadow maps.
     """
 
     x0: int
@@ -85,10 +86,12 @@ def depths(buffer: NDArray[np.uint64]) -> Float:
 
 
 def rasterise(triangles: Triangles, window: Window, buffer: NDArray[np.uint64]) -> None:
-    """Draw `triangles` of either orientation into `buffer`, the nearest winning; ties go to the lower ident."""
+    """Draw `triangles` of either orientation into `buffer`: the nearest wins, of equals the lower ident."""
     rows = _rows(triangles.y, window)
     x = triangles.x
-    wide = np.maximum(np.maximum(x[:, 0], x[:, 1]), x[:, 2]) - np.minimum(np.minimum(x[:, 0], x[:, 1]), x[:, 2])
+    wide = np.maximum(np.maximum(x[:, 0], x[:, 1]), x[:, 2]) - np.minimum(
+        np.minimum(x[:, 0], x[:, 1]), x[:, 2]
+    )
     estimate = np.cumsum(rows[1] * (1 + wide) * 0.5)
     if len(estimate) == 0:
         return
@@ -128,7 +131,9 @@ def _rasterise_part(
     pixel += np.arange(total)
     planes = _Planes(triangles, owner, row, start, window)
     depth = planes.along(triangles.depth, span, step)
-    key = (depth.view(np.uint32).astype(np.uint64) << np.uint64(32)) | triangles.ident[owner].astype(np.uint64)[span]
+    key = (depth.view(np.uint32).astype(np.uint64) << np.uint64(32)) | triangles.ident[owner].astype(
+        np.uint64
+    )[span]
     if triangles.fields:
         inside = np.ones(total, bool)
         for field in triangles.fields:
@@ -153,7 +158,7 @@ def _spans(x: Double, y: Double, owner: Int, row: Int, window: Window) -> tuple[
         np.minimum(right, crossing, out=right, where=rise > 0)
         np.maximum(left, crossing, out=left, where=rise < 0)
     if window.shifted:
-        shift = np.where(row % 2 == 0, ROW_SHIFT[0], ROW_SHIFT[1])
+        shift = ROW_SHIFTS[row % SUBSAMPLES]
         left -= shift
         right -= shift
     start = np.ceil(left).clip(window.x0, window.x0 + window.width)
@@ -171,7 +176,7 @@ class _Planes:
         area = self.ax * self.by - self.bx * self.ay
         self.inverse = np.divide(1.0, area, out=np.zeros_like(area), where=np.abs(area) > 1e-12)
         self.owner = owner
-        shift = np.where(row % 2 == 0, *ROW_SHIFT) if window.shifted else 0.0
+        shift = ROW_SHIFTS[row % SUBSAMPLES] if window.shifted else 0.0
         self.dx = start + shift - x[owner, 0]
         self.dy = row - y[owner, 0]
 
@@ -185,4 +190,5 @@ class _Planes:
         low = np.minimum(np.minimum(corner[:, 0], corner[:, 1]), corner[:, 2])[self.owner]
         high = np.maximum(np.maximum(corner[:, 0], corner[:, 1]), corner[:, 2])[self.owner]
         value = base[span] + gx.astype(np.float32)[span] * step
-        return np.clip(value, low[span], high[span])
+        clipped: Float = np.clip(value, low[span], high[span])
+        return clipped

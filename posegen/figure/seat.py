@@ -45,7 +45,14 @@ def seat_surface(top_m: float, center: tuple[float, float], yaw_deg: float, floo
     faces = np.concatenate([grid_faces(len(radius), _SIDES), cap_faces(np.arange(_SIDES), len(vertices) - 1)])
     rows = np.append(np.repeat(height, _SIDES), top_m)
     detail = np.stack([rows - floor_z, top_m - rows], axis=1)
-    return make_surface("seat", vertices.astype(np.float32), vertices.astype(np.float32), faces, None, detail=detail)
+    return make_surface(
+        "seat",
+        vertices.astype(np.float32),
+        vertices.astype(np.float32),
+        faces,
+        None,
+        detail=detail.astype(np.float32),
+    )
 
 
 def _profile(top: float, floor: float) -> tuple[Double, Double]:
@@ -59,4 +66,6 @@ def _profile(top: float, floor: float) -> tuple[Double, Double]:
     swell = RADIUS_M * (1 + 0.015 * np.sin(np.linspace(0, np.pi, len(wall) + 1)[1:]))
     base = np.array([floor + _BASE_M - 0.004, floor + _BASE_M - 0.006, floor])
     inset = np.array([RADIUS_M - 0.006, RADIUS_M - _INSET_M, RADIUS_M - _INSET_M])
-    return np.concatenate([flat, rounded, swell, inset]), np.concatenate([top + crown - 0.001, down, wall, base])
+    return np.concatenate([flat, rounded, swell, inset]), np.concatenate(
+        [top + crown - 0.001, down, wall, base]
+    )

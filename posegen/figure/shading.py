@@ -23,7 +23,12 @@ _OCCLUSION_REACH_M = 0.05
 
 
 def shade(
-    posed: Posed, screen: Double, visible: Visible, camera: Camera, lights: Lights, materials: Mapping[str, Material]
+    posed: Posed,
+    screen: Double,
+    visible: Visible,
+    camera: Camera,
+    lights: Lights,
+    materials: Mapping[str, Material],
 ) -> Float:
     """Return the linear light of each visible sample, shape (S, 3)."""
     corners = posed.faces[visible.face]
@@ -49,7 +54,9 @@ def shade(
     openness = occlusion[np.clip(width_row, 0, height - 1), np.clip(width_column, 0, columns - 1)]
     light = np.zeros((len(corners), 3), np.float32)
     for i, surface in enumerate(posed.surfaces):
-        mine = np.flatnonzero((visible.face >= posed.face_starts[i]) & (visible.face < posed.face_starts[i + 1]))
+        mine = np.flatnonzero(
+            (visible.face >= posed.face_starts[i]) & (visible.face < posed.face_starts[i + 1])
+        )
         if not len(mine):
             continue
         local = corners[mine] - posed.vertex_starts[i]

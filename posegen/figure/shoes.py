@@ -47,8 +47,8 @@ class Last:
 
 
 UNDERSIDE_M = 0.003
-"""How far a sole reaches below the bare foot: the foot inside is not seen, so the shoe takes its place and hands
-that touch the floor beside it touch the same floor."""
+"""How far a sole reaches below the bare foot: the foot inside is not seen, so the shoe takes its place, and
+hands that touch the floor beside it touch the same floor."""
 LASTS = {
     "sneakers": Last(collar=(0.102, 0.066, 0.082), welt=0.005, room=0.0065, toe=0.008, sole_top=0.022),
     "boots": Last(collar=(0.205, 0.200, 0.205), welt=0.006, room=0.008, toe=0.010, sole_top=0.018),
@@ -129,7 +129,10 @@ def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64],
     vertices = np.stack([x, y, z + floor], axis=-1).reshape(-1, 3)
     vertices = np.concatenate([vertices, [[center[0], center[1] - 0.04, floor - UNDERSIDE_M]]])
     faces = np.concatenate(
-        [grid_faces(rows, _ANGLES), cap_faces(np.arange(_ANGLES) + (rows - 1) * _ANGLES, rows * _ANGLES, flip=True)]
+        [
+            grid_faces(rows, _ANGLES),
+            cap_faces(np.arange(_ANGLES) + (rows - 1) * _ANGLES, rows * _ANGLES, flip=True),
+        ]
     )
     collar = _collar(last, angles)
     flat_z = np.append(np.broadcast_to(lifted, x.shape).ravel(), -UNDERSIDE_M)
@@ -168,7 +171,7 @@ def _ring(foot: Double, height: float, center: Double, angles: Double, last: Las
     part = foot[(foot[:, 2] >= height - below) & (foot[:, 2] <= reach)][:, :2]
     ring = rounded_hull(part, center, angles, last.room)
     low = np.clip(1 - (height - 0.010) / 0.035, 0, 1)
-    return ring + last.toe * low * np.clip(np.cos(angles), 0, 1) ** 4
+    return np.asarray(ring + last.toe * low * np.clip(np.cos(angles), 0, 1) ** 4)
 
 
 def _collar(last: Last, angles: Double) -> Double:

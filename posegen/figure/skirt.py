@@ -36,7 +36,9 @@ def skirt_surface(shape: BodyShape) -> Surface:
     fall = np.clip(0.02 - z, 0, None)[:, None]
     radii = radii + _FLARE * fall
     # Soft pleats that open towards the hem.
-    radii = radii * (1 + 0.055 * np.clip(fall / 0.32, 0, 1) ** 1.3 * np.sin(9 * angles + 1.2 * np.sin(3 * angles)))
+    radii = radii * (
+        1 + 0.055 * np.clip(fall / 0.32, 0, 1) ** 1.3 * np.sin(9 * angles + 1.2 * np.sin(3 * angles))
+    )
     x = center[0] + radii * np.sin(angles)
     y = center[1] - radii * np.cos(angles)
     height = np.interp(z, *_heights(shape))
@@ -46,7 +48,8 @@ def skirt_surface(shape: BodyShape) -> Surface:
     detail = np.stack([*limits, 0.25 * template[:, 2]], axis=1)
     skirt = make_surface(
         "bottom", rest.astype(np.float32), template.astype(np.float32), grid_faces(len(z), _ANGLES),
-        pack_weights(_weights(template.astype(np.float32))), limits, detail, double_sided=True, settle=3, reach=1.0,
+        pack_weights(_weights(template.astype(np.float32))), limits, detail,
+        double_sided=True, settle=3, reach=1.0,
     )  # fmt: skip
     return replace(skirt, ring=_ANGLES, motion="fall")
 
@@ -56,7 +59,7 @@ def skirt_limits() -> Float:
     a = anatomy()
     z = a.template[:, 2]
     inside = np.minimum(z - HEM, WAIST + 0.10 * a.template[:, 1] - z - 1.5 * a.arm)
-    return inside.astype(np.float32)
+    return np.asarray(inside.astype(np.float32), np.float32)
 
 
 def _heights(shape: BodyShape) -> tuple[Float, Float]:

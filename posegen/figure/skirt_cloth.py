@@ -80,7 +80,7 @@ def _limbs(bones: Float, shape: BodyShape) -> list[_Limb]:
 
     def place(name: str) -> Float:
         motion, head = bones[index[name]], shape.heads[index[name]]
-        return dot(motion[:9].reshape(3, 3), head) + motion[9:]
+        return np.asarray(dot(motion[:9].reshape(3, 3), head) + motion[9:], np.float32)
 
     return [
         _Limb(place(f"{start}.{side}"), place(f"{stop}.{side}"), _radii(shape, start, stop))
@@ -102,7 +102,7 @@ def _radii(shape: BodyShape, start: str, stop: str) -> Float:
     width = 0.7 / (_STATIONS - 1)
     radii = np.array([np.quantile(gap[np.abs(t - at) < width], _FLESH) for at in stations])
     # Towards the hip the buttocks would count: the thigh is no thicker there than below.
-    return (np.minimum(radii, radii[2:].max()) + _GAP_M).astype(np.float32)
+    return np.asarray((np.minimum(radii, radii[2:].max()) + _GAP_M).astype(np.float32), np.float32)
 
 
 def _pull(upper: Float, lower: Float, length: Float, free_up: Float, free_low: Float) -> None:

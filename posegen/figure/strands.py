@@ -57,14 +57,16 @@ def hair_material(appearance: Appearance) -> Material:
         angle = np.arctan2(s.detail[:, 1], s.detail[:, 0])
         length, tied = s.detail[:, 2], s.detail[:, 3] > 0.5
         drift = np.sin(length * 23) * np.float32(0.9) + np.sin(length * 61 + angle * 3) * np.float32(0.35)
-        fine = strand_noise(angle, 420, drift * 2) if s.footprint < 0.0016 else strand_noise(angle, 210, drift)
+        fine = (
+            strand_noise(angle, 420, drift * 2) if s.footprint < 0.0016 else strand_noise(angle, 210, drift)
+        )
         broad = strand_noise(angle, 90, drift * 0.6)
         tone = 1 + np.float32(coarse) * (np.float32(0.20) * fine + np.float32(0.22) * broad)
         if style == "curly":
             tone = tone + np.float32(0.18) * np.sin(length * 420 + 6 * np.sin(angle * 26))
         albedo = color * tone[:, None]
         if fades:
-            cover = np.clip(s.border / np.float32(0.005) + np.float32(0.35), 0, 1)
+            cover = np.clip(s.border / np.float32(0.004) + np.float32(0.55), 0, 1)
             albedo = mix(skin * np.float32(0.5), albedo, cover)
         tilt = (broad * np.float32(0.16) + fine * np.float32(0.08)) * np.float32(coarse)
         bent = s.normal.copy()

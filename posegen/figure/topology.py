@@ -85,7 +85,7 @@ def smooth(values: Float, topology: Topology, iterations: int, amount: float = 0
     degree = topology.degree[:, None]
     for _ in range(iterations):
         mean = np.add.reduceat(column[topology.neighbours], topology.neighbour_starts, axis=0) / degree
-        column = column + np.float32(amount) * (mean - column)
+        column = column + (np.float32(amount) * (mean - column)).astype(np.float32)
     return column.reshape(values.shape)
 
 
@@ -115,5 +115,4 @@ def dot(a: Float, b: Float) -> Float:
 def unit(vectors: Float) -> Float:
     """Return `vectors` (..., 3) at length 1; zero vectors stay zero."""
     length = np.sqrt(dot(vectors, vectors))[..., None]
-    scaled: Float = vectors / np.maximum(length, np.float32(1e-12))
-    return scaled
+    return np.asarray(vectors / np.maximum(length, np.float32(1e-12)), np.float32)

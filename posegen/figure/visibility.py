@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from posegen.figure.posed import Posed
 from posegen.figure.raster import (
-    ROW_SHIFT, SUBSAMPLES, Triangles, Window, depths, idents, new_buffer, rasterise,
+    ROW_SHIFTS,
+    SUBSAMPLES,
+    Triangles,
+    Window,
+    depths,
+    idents,
+    new_buffer,
+    rasterise,
 )  # fmt: skip
 
 Float = NDArray[np.float32]
@@ -82,7 +89,9 @@ def _window(screen: Double, width: int, height: int) -> Window:
     return Window(left * n, top * n, (right - left) * n, (bottom - top) * n)
 
 
-def _draw_surface(posed: Posed, index: int, screen: Double, window: Window, buffer: NDArray[np.uint64]) -> None:
+def _draw_surface(
+    posed: Posed, index: int, screen: Double, window: Window, buffer: NDArray[np.uint64]
+) -> None:
     surface = posed.surfaces[index]
     faces = posed.faces_of(index)
     n = SUBSAMPLES
@@ -119,11 +128,11 @@ def _choose(posed: Posed, face: Int, depth: Float, window: Window, width: int) -
         deepest[pixels] - nearest < _SAME_SURFACE_M
     )
     taken = (face >= 0) & ~plain[:, None]
-    taken[:, 0] |= plain
+    taken[:, SUBSAMPLES**2 // 2] |= plain
     which, sample = np.nonzero(taken)
     row, column = pixels[which] // columns, pixels[which] % columns
     sub_row, sub_column = sample // SUBSAMPLES, sample % SUBSAMPLES
-    shift = np.where(sub_row % 2 == 0, ROW_SHIFT[0], ROW_SHIFT[1])
+    shift = ROW_SHIFTS[sub_row]
     n = SUBSAMPLES
     return Visible(
         face=face[which, sample],
@@ -138,6 +147,8 @@ def _choose(posed: Posed, face: Int, depth: Float, window: Window, width: int) -
 
 
 def _extremes(values: NDArray[Any], of: np.ufunc) -> NDArray[Any]:
-    """Return the least or greatest of each row of four, by columns: numpy reduces a short axis slowly."""
-    found: NDArray[Any] = of(of(values[:, 0], values[:, 1]), of(values[:, 2], values[:, 3]))
+    """Return the least or greatest of each row, by columns: numpy reduces a short axis slowly."""
+    found: NDArray[Any] = values[:, 0]
+    for column in values.T[1:]:
+        found = of(found, column)
     return found

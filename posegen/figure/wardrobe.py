@@ -55,8 +55,14 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
     if appearance.shoes != "barefoot":
         covers.append(covered_foot(appearance.shoes) + _HIDDEN_M - 0.012)
         shoes = shoe_surface(appearance.shoes, shape)
-        garments.append(shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem))
-    return (*_skin(shape, covers, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M), *garments, *hair_surfaces(appearance.hair_style, shape))
+        garments.append(
+            shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem)
+        )
+    return (
+        *_skin(shape, covers, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M),
+        *garments,
+        *hair_surfaces(appearance.hair_style, shape),
+    )
 
 
 def _skin(shape: BodyShape, covers: list[Float], hidden: float) -> tuple[Surface, ...]:

@@ -7,8 +7,8 @@ import pytest
 from posegen.figure import Appearance, draw
 from posegen.poses.body import load_body
 from posegen.poses.camera import Camera, fit_camera
-from posegen.poses.kinematics import forward, solve, solve_many
 from posegen.poses.joints import angle_vector
+from posegen.poses.kinematics import forward, solve, solve_many
 
 SIZE = 256
 PLAIN = Appearance(background="plain", backdrop="#c0c8d0")
@@ -160,7 +160,9 @@ def test_shadow_of_a_jump_is_fainter():
 
 
 def test_seat_is_drawn_under_a_sitting_body():
-    angles = {f"{side}_{name}": 90.0 for side in ("left", "right") for name in ("hip.flexion", "knee.flexion")}
+    angles = {
+        f"{side}_{name}": 90.0 for side in ("left", "right") for name in ("hip.flexion", "knee.flexion")
+    }
     posture, camera = scene(angles, support="seat", yaw=60.0)
     with_seat = draw(posture, camera, PLAIN, SIZE, SIZE)
     without = draw(replace(posture, seat=None), camera, PLAIN, SIZE, SIZE)
@@ -184,5 +186,7 @@ def test_no_skin_explodes_in_hard_poses(angles, bottom):
         for side in ("left", "right") if name.startswith("both_") else ("",):
             known[name.replace("both_", f"{side}_") if side else name] = value
     made = picture(known, replace(PLAIN, bottom=bottom, hair_style="long"), yaw=30.0)
-    border = np.concatenate([made[:6].reshape(-1, 3), made[:, :4].reshape(-1, 3), made[:, -4:].reshape(-1, 3)])
+    border = np.concatenate(
+        [made[:6].reshape(-1, 3), made[:, :4].reshape(-1, 3), made[:, -4:].reshape(-1, 3)]
+    )
     assert np.abs(border.astype(int) - [0xC0, 0xC8, 0xD0]).max() <= 12

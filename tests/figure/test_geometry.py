@@ -13,13 +13,20 @@ from posegen.figure.shoes import LASTS, shoe_surface
 from posegen.figure.skirt import skirt_surface
 from posegen.figure.topology import build_topology, smooth, spread_maximum, vertex_normals
 
-SHAPES = [body_shape(0.0, 0.0, 0.0), body_shape(1.0, 1.0, 0.2), body_shape(0.0, -1.0, 0.0), body_shape(0.5, 0.0, 1.0)]
+SHAPES = [
+    body_shape(0.0, 0.0, 0.0),
+    body_shape(1.0, 1.0, 0.2),
+    body_shape(0.0, -1.0, 0.0),
+    body_shape(0.5, 0.0, 1.0),
+]
 
 
 def test_rest_rotations_leave_the_body_where_it_is():
     mesh, shape = load_mesh(), SHAPES[0]
     still = np.tile(np.eye(3), (len(mesh.parents), 1, 1))
-    moved = move(shape.vertices, vertex_transforms(mesh.weights, bone_transforms(still, shape.heads[0], shape.heads)))
+    moved = move(
+        shape.vertices, vertex_transforms(mesh.weights, bone_transforms(still, shape.heads[0], shape.heads))
+    )
     assert np.abs(moved - shape.vertices).max() < 1e-5
 
 
