@@ -16,7 +16,8 @@ PosegenError
 ├── ImageDataError             bytes that should be a picture are not one, or not a safe one (exit code 1)
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key or its server
-│   └── ImageFailedError       the backend gave up on this image for good
+│   ├── ImageFailedError       the backend gave up on this image for good
+│   └── ResultGoneError        the provider no longer has the result that is asked for
 ├── ImagesFailedError          some images of a finished run failed (exit code 3)
 └── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
 
@@ -212,6 +213,10 @@ class BackendUnavailableError(BackendError):
 
 class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
+
+
+class ResultGoneError(BackendError):
+    """The provider no longer has (or never had) the result that is asked for."""
 
 
 class ImagesFailedError(PosegenError):

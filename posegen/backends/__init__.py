@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posegen.backends.base import Backend, GeneratedImage, ImageRequest, NoOptions, Workshop
+from posegen.backends.base import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
 from posegen.backends.figure import FigureBackend
 from posegen.errors import UnknownNameError
 
 __all__ = [
-    "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "NoOptions", "Workshop", "get_backend",
+    "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "InProcess", "NoOptions", "Workshop", "get_backend",
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {

@@ -10,9 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from posegen.errors import ResultGoneError
 from posegen.records import Conditioning, ImageTask
 
 T = TypeVar("T")
+
+
+class InProcess:
+    """What a backend is that works in this process: free, and it keeps no results to ask for."""
+
+    paid = False
+    keeps_results = False
+
+    async def fetch(self, request: ImageRequest, request_id: str, workshop: Workshop) -> GeneratedImage:
+        """Raise: nothing is kept."""
+        raise ResultGoneError("nothing is kept", backend=request.task.backend, code="RESULT_GONE")
 
 
 class NoOptions(BaseModel):
@@ -91,6 +103,10 @@ class Backend(Protocol):
         Pydantic model of its own options.
     negative_prompt_note : str
         Why a negative prompt has no effect, or empty when it has.
+    paid : bool
+        Each image costs money, so that one of unknown outcome is not made again without a person's word.
+    keeps_results : bool
+        Gives request ids (through `Workshop.submitted`) and can be asked for a result by id.
     """
 
     name: str
@@ -99,6 +115,8 @@ class Backend(Protocol):
     conditionings: tuple[Conditioning, ...]
     options_type: type[BaseModel]
     negative_prompt_note: str
+    paid: bool
+    keeps_results: bool
 
     def missing(self) -> list[str]:
         """Return what the backend lacks to work here, one sentence each; empty when usable."""
@@ -113,4 +131,15 @@ class Backend(Protocol):
         ------
         BackendError
             With a stable `code` and a sentence for the user.
+        """
+
+    async def fetch(self, request: ImageRequest, request_id: str, workshop: Workshop) -> GeneratedImage:
+        """Return the result of an earlier request; only called where `keeps_results`.
+
+        Raises
+        ------
+        ResultGoneError
+            The provider no longer has it.
+        BackendError
+            It failed there, or the provider cannot be asked.
         """

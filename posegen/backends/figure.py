@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator
 
 from posegen import figure
-from posegen.backends.base import GeneratedImage, ImageRequest, NoOptions, Workshop
+from posegen.backends.base import GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
 from posegen.errors import ImageFailedError, UnknownNameError
 from posegen.poses import targets
 from posegen.poses.body import Body, load_body
@@ -59,7 +59,7 @@ class FigureOptions(NoOptions):
         return value
 
 
-class FigureBackend:
+class FigureBackend(InProcess):
     """Draws a clothed person with numpy and Pillow."""
 
     name = "figure"

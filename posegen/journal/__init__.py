@@ -4,6 +4,7 @@ from posegen.journal.events import (
     AnyEvent,
     AttemptFinished,
     AttemptStarted,
+    CreditsHeld,
     Event,
     ExportFailed,
     ImageAdopted,
@@ -15,6 +16,7 @@ from posegen.journal.events import (
     RunPlanned,
     TaskFailed,
     TaskSubmitted,
+    TaskUnknown,
 )
 from posegen.journal.owner import current_owner
 from posegen.journal.runs import RunSummary, journal_folder, list_runs, read_run, run_exists, run_ids
@@ -27,6 +29,7 @@ __all__ = [
     "Attempt",
     "AttemptFinished",
     "AttemptStarted",
+    "CreditsHeld",
     "Event",
     "ExportFailed",
     "ImageAdopted",
@@ -43,6 +46,7 @@ __all__ = [
     "SegmentWriter",
     "TaskFailed",
     "TaskSubmitted",
+    "TaskUnknown",
     "current_owner",
     "fold",
     "journal_folder",

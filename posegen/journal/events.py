@@ -91,6 +91,28 @@ class RunPlanned(Event, frozen=True, kw_only=True, tag="run_planned"):
     user: str | None = None
 
 
+class CreditsHeld(Event, frozen=True, kw_only=True, tag="credits_held"):
+    """Credits for the run are on hold in the user's account.
+
+    Attributes
+    ----------
+    key : str
+        The hold's idempotency key.
+    """
+
+    user: str
+    amount: int
+    key: str
+
+
+class TaskUnknown(Event, frozen=True, kw_only=True, tag="task_unknown"):
+    """Whether a provider made (and charged) this image cannot be found out: it waits for a person's word."""
+
+    task_id: str
+    reason: str
+    request_id: str | None = None
+
+
 class TaskSubmitted(Event, frozen=True, kw_only=True, tag="task_submitted"):
     """A provider took the task; journalled before its result is waited for."""
 
@@ -194,7 +216,8 @@ class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
     Attributes
     ----------
     outcome : str
-        "finished" (nothing is left to make), "interrupted" or "failed" (the whole attempt).
+        "finished" (nothing is left to make), "interrupted", "waiting" (for a person's word on tasks of unknown
+        outcome), "refused" (not enough credits) or "closed" (given up by recovery; can be resumed).
     made, failed : int or None
         Images, by this attempt.
     duration_ms : float or None
@@ -209,6 +232,8 @@ class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
 AnyEvent = (
     AttemptStarted
     | RunPlanned
+    | CreditsHeld
+    | TaskUnknown
     | TaskSubmitted
     | ImageStored
     | ImageAdopted

@@ -10,6 +10,7 @@ from posegen.journal.events import (
     AnyEvent,
     AttemptFinished,
     AttemptStarted,
+    CreditsHeld,
     ExportFailed,
     ImageAdopted,
     ImageExported,
@@ -20,13 +21,15 @@ from posegen.journal.events import (
     RunPlanned,
     TaskFailed,
     TaskSubmitted,
+    TaskUnknown,
 )
 from posegen.journal.segments import Segment
 from posegen.records import ImageRecord, ImageTask
 
-RunStatus = Literal["empty", "unfinished", "interrupted", "finished"]
+RunStatus = Literal["empty", "unfinished", "interrupted", "waiting", "closed", "refused", "finished"]
 """By the journal alone: "empty" has no plan; "unfinished" is being made, or its process died; "interrupted"
-was told to stop and can be resumed; "finished" has nothing left to make."""
+was told to stop, "waiting" needs a person's word on tasks of unknown outcome, "closed" was given up by recovery,
+"refused" lacked credits, and all four can be resumed; "finished" has nothing left to make."""
 
 TaskStatus = Literal["pending", "stored", "failed"]
 
@@ -81,6 +84,9 @@ class RunState:
         By task id and format, the newest of each.
     export_failures : dict of str to dict of str to ExportFailed
         By task id and format, those that failed and were not made before or later.
+    unknown : dict of str to TaskUnknown
+        By task id, those that wait for a person's word.
+    holds : list of CreditsHeld
     submissions : dict of str to list of TaskSubmitted
         By task id, every request a provider took.
     attempts : list of Attempt
@@ -102,6 +108,8 @@ class RunState:
     failures: dict[str, TaskFailed] = field(default_factory=dict)
     exports: dict[str, dict[str, ImageExported]] = field(default_factory=dict)
     export_failures: dict[str, dict[str, ExportFailed]] = field(default_factory=dict)
+    unknown: dict[str, TaskUnknown] = field(default_factory=dict)
+    holds: list[CreditsHeld] = field(default_factory=list)
     submissions: dict[str, list[TaskSubmitted]] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
@@ -135,9 +143,10 @@ class RunState:
         if any(attempt.outcome == "finished" for attempt in self.attempts) and not self.pending:
             return "finished"
         last = self.attempts[-1]
-        return (
-            "interrupted" if last.interrupted is not None or last.outcome == "interrupted" else "unfinished"
-        )
+        if last.outcome in ("waiting", "closed", "refused"):
+            return last.outcome  # type: ignore[return-value]  # mypy does not narrow a str by `in`
+        stopped = last.interrupted is not None or last.outcome == "interrupted"
+        return "interrupted" if stopped else "unfinished"
 
     def task_status(self, task_id: str) -> TaskStatus:
         """Return what became of a task; "pending" also for one that is not in the plan."""
@@ -195,17 +204,28 @@ def _submitted(state: RunState, event: TaskSubmitted) -> None:
     state.submissions.setdefault(event.task_id, []).append(event)
 
 
+def _held(state: RunState, event: CreditsHeld) -> None:
+    state.holds.append(event)
+
+
+def _unknown(state: RunState, event: TaskUnknown) -> None:
+    if event.task_id not in state.records:
+        state.unknown[event.task_id] = event
+
+
 def _stored(state: RunState, event: ImageStored | ImageAdopted) -> None:
     task_id = event.record.task_id
     state.stored[task_id] = event
     state.records[task_id] = event.record
     if state.failures:
         state.failures.pop(task_id, None)
+    state.unknown.pop(task_id, None)
 
 
 def _failed(state: RunState, event: TaskFailed) -> None:
     if event.task_id not in state.records:  # an image that is there stays
         state.failures[event.task_id] = event
+        state.unknown.pop(event.task_id, None)
 
 
 def _exported(state: RunState, event: ImageExported) -> None:
@@ -234,6 +254,8 @@ def _finished(state: RunState, event: AttemptFinished) -> None:
 _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     AttemptStarted: _started,
     RunPlanned: _planned,
+    CreditsHeld: _held,
+    TaskUnknown: _unknown,
     TaskSubmitted: _submitted,
     ImageStored: _stored,
     ImageAdopted: _stored,

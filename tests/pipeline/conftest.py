@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from posegen import backends
-from posegen.backends import Backend, GeneratedImage, ImageRequest, NoOptions, Workshop
+from posegen.backends import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
 from posegen.records import Conditioning
 from posegen.settings import Settings
 
 
-class PlainBackend:
+class PlainBackend(InProcess):
     """Makes one-colour pictures; the colour is the seed's."""
 
     name = "plain"
