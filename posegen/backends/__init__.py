@@ -9,7 +9,8 @@ from posegen.backends.figure import FigureBackend
 from posegen.errors import UnknownNameError
 
 __all__ = [
-    "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "InProcess", "NoOptions", "Workshop", "get_backend",
+    "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "InProcess", "NoOptions", "Workshop",
+    "get_backend",
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {

@@ -24,7 +24,9 @@ class InProcess:
 
     async def fetch(self, request: ImageRequest, request_id: str, workshop: Workshop) -> GeneratedImage:
         """Raise: nothing is kept."""
-        raise ResultGoneError("nothing is kept", backend=request.task.backend, code="RESULT_GONE")
+        del workshop
+        message = f"there is nothing to fetch for request {request_id!r}"
+        raise ResultGoneError(message, backend=request.task.backend, code="RESULT_GONE")
 
 
 class NoOptions(BaseModel):

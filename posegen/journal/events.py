@@ -216,8 +216,8 @@ class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
     Attributes
     ----------
     outcome : str
-        "finished" (nothing is left to make), "interrupted", "waiting" (for a person's word on tasks of unknown
-        outcome), "refused" (not enough credits) or "closed" (given up by recovery; can be resumed).
+        "finished" (nothing is left to make), "interrupted", "waiting" (for a person's word on tasks of
+        unknown outcome), "refused" (not enough credits) or "closed" (given up by recovery; can be resumed).
     made, failed : int or None
         Images, by this attempt.
     duration_ms : float or None

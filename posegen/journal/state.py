@@ -28,8 +28,8 @@ from posegen.records import ImageRecord, ImageTask
 
 RunStatus = Literal["empty", "unfinished", "interrupted", "waiting", "closed", "refused", "finished"]
 """By the journal alone: "empty" has no plan; "unfinished" is being made, or its process died; "interrupted"
-was told to stop, "waiting" needs a person's word on tasks of unknown outcome, "closed" was given up by recovery,
-"refused" lacked credits, and all four can be resumed; "finished" has nothing left to make."""
+was told to stop, "waiting" needs a person's word on tasks of unknown outcome, "closed" was given up by
+recovery, "refused" lacked credits, and all four can be resumed; "finished" has nothing left to make."""
 
 TaskStatus = Literal["pending", "stored", "failed"]
 

@@ -11,14 +11,15 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from posegen.backends import Backend, get_backend
 from posegen.errors import BackendError, JournalError, PosegenError, StorageError
+from posegen.failpoints import reach
 from posegen.journal import (
     AttemptFinished,
     Event,
@@ -28,11 +29,12 @@ from posegen.journal import (
     SegmentWriter,
     TaskFailed,
     TaskSubmitted,
+    TaskUnknown,
 )
 from posegen.pipeline.export_step import ExportJob, make_exports
+from posegen.pipeline.obtain import Earlier, OutcomeUnknownError, UnknownPolicy, obtain_image
 from posegen.pipeline.progress import Progress
-from posegen.pipeline.steps import adopt_image, make_image
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageTask
 from posegen.storage import Storage
 from posegen.telemetry import logger
 
@@ -67,6 +69,10 @@ class Job:
         An earlier attempt was cut off: look for images it stored and did not journal.
     planned, kept : int
         Images in the whole plan, and images journalled by earlier attempts.
+    submissions : mapping of str to sequence of TaskSubmitted
+        By task id, the requests that earlier attempts sent.
+    policy : {"retry", "ask", "fail"} or None
+        For tasks of unknown outcome; None decides by whether the backend is paid.
     formats : tuple of str
         Export formats to make beside each image.
     unexported : tuple of ExportJob
@@ -80,15 +86,38 @@ class Job:
     may_be_stored: bool
     planned: int
     kept: int
+    submissions: Mapping[str, Sequence[TaskSubmitted]] = field(default_factory=dict)
+    policy: UnknownPolicy | None = None
     formats: tuple[str, ...] = ()
     unexported: tuple[ExportJob, ...] = ()
 
 
 class Engine:
-    """One attempt of a run, working in a thread of its own."""
+    """One attempt of a run, working in a thread of its own.
 
-    def __init__(self, job: Job, storage: Storage, writer: SegmentWriter, cpu_threads: int) -> None:
+    Parameters
+    ----------
+    settle : callable, optional
+        Settles the credits once nothing is left to make; called before the attempt is journalled as finished.
+    stop_if : callable
+        Asked every half second; returns a reason to stop, or None.
+    at_end : callable
+        Called when the attempt has ended, however it ended: gives the run free.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        storage: Storage,
+        writer: SegmentWriter,
+        cpu_threads: int,
+        *,
+        settle: Callable[[], None] | None = None,
+        stop_if: Callable[[], str | None] = lambda: None,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.job = job
+        self._settle, self._stop_if, self._at_end = settle, stop_if, at_end
         self.error: PosegenError | None = None
         self.stop_reason: str | None = None
         self._storage = storage
@@ -135,20 +164,27 @@ class Engine:
             self._progress = replace(self._progress, elapsed_s=self._elapsed_s())
             self._cpu.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
+            self._at_end()
             self._finished.set()
 
     async def _attempt(self) -> None:
-        """Work through the queue, then journal how it ended."""
+        """Work through the queue, then settle and journal how it ended."""
         try:
             await self._work()
-            if self.stop_reason and self.error is None:
-                await self._journal(Interrupted(reason=self.stop_reason))
-            outcome = "interrupted" if self.stop_reason or self.error else "finished"
+            outcome = self._outcome()
+            if outcome == "finished" and self._settle is not None:
+                await self.on_io(self._settle)
             await self._journal(AttemptFinished(outcome=outcome))
+            reach("attempt_finished")
         finally:
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
             (self.job.folder / STOP_FILE).unlink(missing_ok=True)
+
+    def _outcome(self) -> str:
+        if self.stop_reason:
+            return "interrupted"
+        return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
         workers = [
@@ -156,20 +192,24 @@ class Engine:
         ]
         watcher = asyncio.create_task(self._watch())
         pending: set[asyncio.Task[None]] = set(workers)
-        stopped_at: float | None = None
+        drain_until: float | None = None
         while pending:
             done, pending = await asyncio.wait(pending, timeout=0.05, return_when=asyncio.FIRST_EXCEPTION)
             for worker in done:
                 self._fail(worker.exception())
-            if self.stop_reason and stopped_at is None:
-                stopped_at = time.monotonic()
-            if stopped_at is not None and time.monotonic() - stopped_at > DRAIN_S:
+            if self.stop_reason and drain_until is None:
+                drain_until = time.monotonic() + DRAIN_S
+                if self.error is None:  # before the drain: it may be cut short
+                    await self._journal(Interrupted(reason=self.stop_reason))
+            if drain_until is not None and time.monotonic() > drain_until:
                 break
         for left in (*pending, watcher):
             left.cancel()
         await asyncio.gather(*pending, watcher, return_exceptions=True)
         if self.error is not None:
             raise self.error
+        if self.stop_reason and drain_until is None:
+            await self._journal(Interrupted(reason=self.stop_reason))
 
     def _fail(self, error: BaseException | None) -> None:
         """Remember what ends the whole attempt (a full disk, a lost journal) and start nothing more."""
@@ -180,11 +220,14 @@ class Engine:
         self.stop(str(known))
 
     async def _watch(self) -> None:
-        """Look for the stop file."""
+        """Look for reasons to stop: the stop file, and whatever `stop_if` finds."""
         stop_file = self.job.folder / STOP_FILE
         while self.stop_reason is None:
             if await self.on_io(stop_file.exists):
                 self.stop("asked to stop")
+            found = await self.on_io(self._stop_if)
+            if found is not None:
+                self.stop(found)
             await asyncio.sleep(STOP_POLL_S)
 
     async def _worker(self) -> None:
@@ -196,30 +239,33 @@ class Engine:
                 await self._one(work)
 
     async def _one(self, task: ImageTask) -> None:
-        """Make one image and journal how that went. A failing image never stops the others."""
+        """Obtain one image and journal how that went. A failing image never stops the others."""
+        reach("task_taken")
         pools = TaskPools(self, task)
-        adopted: ImageRecord | None = None
+        submissions = self.job.submissions.get(task.task_id, ())
+        earlier = Earlier(self.job.may_be_stored, submissions, self.job.policy)
         try:
-            if self.job.may_be_stored:
-                adopted = await adopt_image(self.job.run_id, task, self._storage, pools)
-            record = adopted or await make_image(
-                self.job.run_id, task, self._backend(task.backend), self._storage, pools
-            )
+            backend = self._backend(task.backend)
+            record, how = await obtain_image(self.job.run_id, task, backend, self._storage, pools, earlier)
         except (StorageError, JournalError):
             raise
+        except OutcomeUnknownError as exc:
+            event = TaskUnknown(task_id=task.task_id, reason=str(exc), request_id=exc.request_id)
+            await self._journal(event)
+            self._count("waiting", task, "waits for a person's word")
+            return
         except Exception as exc:  # noqa: BLE001  (whatever it is, the other images go on)
             code, message = failure_of(exc)
             log.warning("%s failed: %s %s", task.task_id, code, message)
             await self._journal(TaskFailed(task_id=task.task_id, code=code, message=message))
+            reach("task_failed_journalled")
             self._count("failed", task, f"failed: {code}")
             return
-        if adopted is not None:
-            await self._journal(ImageAdopted(record=adopted))
-            self._count("adopted", task, "adopted")
-        else:
-            await self._journal(ImageStored(record=record))
-            self._count("made", task, f"{record.duration_ms / 1000:.2f} s")
+        await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
+        reach("image_journalled")
+        self._count(how, task, f"{record.duration_ms / 1000:.2f} s" if how == "made" else how)
         await self._export(ExportJob(task, record, self.job.formats))
+        reach("exports_made")
 
     async def _export(self, job: ExportJob) -> None:
         """Make the exports of a journalled image; one that fails is journalled and stops nothing."""
@@ -244,6 +290,7 @@ class Engine:
     async def journal_submitted(self, task: ImageTask, request_id: str) -> None:
         """Journal a provider's request id."""
         await self._journal(TaskSubmitted(task_id=task.task_id, request_id=request_id))
+        reach("task_submitted")
 
     async def _journal(self, event: Event) -> None:
         await asyncio.wrap_future(self._writer.append(event))

@@ -18,8 +18,9 @@ class Progress:
 
     Attributes
     ----------
-    planned, made, kept, adopted, failed : int
-        Images: in the plan, made by this attempt, kept from earlier attempts, found stored, failed for good.
+    planned, made, kept, adopted, fetched, failed, waiting : int
+        Images: in the plan, made by this attempt, kept from earlier attempts, found stored, fetched from the
+        provider by request id, failed for good, and waiting for a person's word.
     elapsed_s : float
         Since this attempt started.
     latest : str
@@ -30,14 +31,16 @@ class Progress:
     made: int = 0
     kept: int = 0
     adopted: int = 0
+    fetched: int = 0
     failed: int = 0
+    waiting: int = 0
     elapsed_s: float = 0.0
     latest: str = ""
 
     @property
     def done(self) -> int:
         """Images that need no more work."""
-        return self.made + self.kept + self.adopted + self.failed
+        return self.made + self.kept + self.adopted + self.fetched + self.failed
 
     @property
     def images_per_s(self) -> float:
@@ -56,8 +59,10 @@ class Progress:
         parts = [f"{self.done}/{self.planned} images"]
         if self.failed:
             parts.append(f"{self.failed} failed")
-        if self.kept or self.adopted:
-            parts.append(f"{self.kept + self.adopted} from before")
+        if self.waiting:
+            parts.append(f"{self.waiting} wait for a person's word")
+        if self.kept or self.adopted or self.fetched:
+            parts.append(f"{self.kept + self.adopted + self.fetched} from before")
         if self.images_per_s:
             parts.append(f"{self.images_per_s:.2f}/s")
         if self.left_s and self.done < self.planned:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from posegen.backends import Backend, GeneratedImage, ImageRequest
 from posegen.controlnet.draw import draw_map
 from posegen.errors import ImageDataError
+from posegen.failpoints import reach
 from posegen.images import (
     SourceKind,
     decode,
@@ -83,6 +84,9 @@ class Stopwatch:
             self.stage_ms[name] = round(self.stage_ms.get(name, 0.0) + spent, 2)
 
 
+Generate = Callable[[ImageRequest], Awaitable[GeneratedImage]]
+
+
 async def make_image(
     run_id: str, task: ImageTask, backend: Backend, storage: Storage, pools: Pools
 ) -> ImageRecord:
@@ -95,6 +99,29 @@ async def make_image(
     StorageError
         It could not be stored.
     """
+    return await _store_from(run_id, task, storage, pools, lambda request: backend.generate(request, pools))
+
+
+async def fetch_image(
+    run_id: str, task: ImageTask, backend: Backend, storage: Storage, pools: Pools, request_id: str
+) -> ImageRecord:
+    """Fetch the result of an earlier request and store it, as `make_image`.
+
+    Raises
+    ------
+    ResultGoneError
+        The provider no longer has it.
+    BackendError, StorageError
+        As `make_image`.
+    """
+    return await _store_from(
+        run_id, task, storage, pools, lambda request: backend.fetch(request, request_id, pools)
+    )
+
+
+async def _store_from(
+    run_id: str, task: ImageTask, storage: Storage, pools: Pools, generate: Generate
+) -> ImageRecord:
     started = time.perf_counter()
     watch = Stopwatch()
     with watch.stage("control"):
@@ -102,13 +129,15 @@ async def make_image(
         if request.control_map is not None and task.control_map_sha256 is not None:
             await _keep_control_map(request.control_map, task.control_map_sha256, storage, pools)
     with watch.stage("generate"):
-        generated = await backend.generate(request, pools)
+        generated = await generate(request)
+    reach("image_generated")
     image, thumbnail = await pools.on_cpu(lambda: _encode(task, generated, watch))
     with watch.stage("store"):
         key, small_key = image_key(run_id, task.task_id), thumbnail_key(run_id, task.task_id)
         await pools.on_io(lambda: storage.put(small_key, thumbnail, content_type="image/jpeg"))
+        reach("thumbnail_stored")
         stored = await pools.on_io(lambda: storage.put(key, image, content_type="image/png", if_absent=True))
-    height, width = generated.pixels.shape[:2]
+    reach("image_stored")
     height, width = generated.pixels.shape[:2]
     return ImageRecord(
         task_id=task.task_id,
