@@ -18,8 +18,13 @@ PosegenError
 │   ├── BackendUnavailableError  the backend lacks a package, a key or its server
 │   ├── ImageFailedError       the backend gave up on this image for good
 │   └── ResultGoneError        the provider no longer has the result that is asked for
+├── CreditsError               the accounts refuse an entry (exit code 1)
+│   ├── InsufficientCreditsError  the user has fewer credits than it costs (exit code 7)
+│   └── CreditsConflictError   the idempotency key belongs to another entry
+├── StaleAttemptError          a newer attempt has the run (exit code 6)
 ├── ImagesFailedError          some images of a finished run failed (exit code 3)
-└── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
+├── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
+└── RunOwnedError              another process drives the run (exit code 6)
 
 Every error keeps its facts as attributes and survives pickling.
 """
@@ -27,7 +32,7 @@ Every error keeps its facts as attributes and survives pickling.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -219,6 +224,53 @@ class ResultGoneError(BackendError):
     """The provider no longer has (or never had) the result that is asked for."""
 
 
+class CreditsError(PosegenError):
+    """The accounts refuse an entry: it would not add up."""
+
+
+class InsufficientCreditsError(CreditsError):
+    """The user has fewer credits than it costs; nothing was taken."""
+
+    exit_code = 7
+
+    def __init__(self, user: str, *, needed: int, available: int) -> None:
+        super().__init__(
+            f"{needed} credits are needed and user {user!r} has {available}; "
+            f"`posegen credits grant {user} {needed - available}` adds what is missing"
+        )
+        self.user = user
+        self.needed = needed
+        self.available = available
+
+
+class CreditsConflictError(CreditsError):
+    """The idempotency key belongs to another entry.
+
+    Parameters
+    ----------
+    key : str
+    differences : mapping of str to (there, asked)
+    """
+
+    def __init__(self, key: str, differences: Mapping[str, tuple[object, object]]) -> None:
+        self.key = key
+        self.differences = dict(differences)
+        what = "; ".join(f"{name} {there!r}, not {asked!r}" for name, (there, asked) in differences.items())
+        super().__init__(f"the accounts have an entry with the key {key!r} already, with {what}")
+
+
+class StaleAttemptError(PosegenError):
+    """A newer attempt has the run: this one must stop and change nothing more."""
+
+    exit_code = 6
+
+    def __init__(self, run_id: str, *, attempt: int, newest: int) -> None:
+        super().__init__(f"run {run_id}: attempt {attempt} is over, attempt {newest} has the run")
+        self.run_id = run_id
+        self.attempt = attempt
+        self.newest = newest
+
+
 class ImagesFailedError(PosegenError):
     """Some images of a finished run failed for good."""
 
@@ -246,6 +298,68 @@ class RunInterruptedError(PosegenError):
         self.run_id = run_id
         self.done = done
         self.planned = planned
+
+
+class RunOwnedError(PosegenError):
+    """Another process drives the run, or may do so on a machine that cannot be seen from here.
+
+    Parameters
+    ----------
+    run_id : str
+    pid : int or None
+        Of that process; None if it has only just begun and has not said yet.
+    host : str
+        Its machine; empty like `pid`.
+    since : str
+        When it began, UTC, ISO 8601, by its own machine's clock; empty if it is not known.
+    quiet_s : float, optional
+        For how long its journal has not grown, as far as this machine has watched. Only for an owner elsewhere.
+    stall_after_s : float, optional
+        How long it must not grow before the run may be claimed. Goes with `quiet_s`.
+    """
+
+    exit_code = 6
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        pid: int | None,
+        host: str,
+        since: str,
+        quiet_s: float | None = None,
+        stall_after_s: float | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.pid = pid
+        self.host = host
+        self.since = since
+        self.quiet_s = quiet_s
+        self.stall_after_s = stall_after_s
+        super().__init__(self._sentence())
+
+    @property
+    def claimable_in_s(self) -> float | None:
+        """Seconds until the run may be claimed if nothing is added to it; None if its owner is alive here."""
+        if self.quiet_s is None or self.stall_after_s is None:
+            return None
+        return max(0.0, self.stall_after_s - self.quiet_s)
+
+    def _sentence(self) -> str:
+        known = self.pid is not None
+        who = f"process {self.pid} on {self.host}" if known else "another process that has only just begun"
+        since = f" since {self.since}" if self.since else ""
+        if self.quiet_s is None or self.stall_after_s is None:
+            return f"run {self.run_id} is owned by {who}{since}; `posegen stop {self.run_id}` stops it cleanly"
+        return (
+            f"run {self.run_id} is owned by {who}{since}, and whether that is alive cannot be seen from here: "
+            f"nothing has been added for {_span(self.quiet_s)} of watching, after {_span(self.stall_after_s)} "
+            f"the run can be claimed, in {_span(self.claimable_in_s or 0.0)} at the earliest"
+        )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def nearest_names(name: str, allowed: Sequence[str], count: int = 3) -> list[str]:

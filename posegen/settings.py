@@ -13,6 +13,15 @@ from posegen.errors import ParameterError
 
 StorageMode = Literal["local"]
 
+CREDITS_PER_IMAGE = 30
+"""Price of one image."""
+
+CREDITS_BACKGROUND = 10
+"""What a changed background adds to it."""
+
+STARTING_GRANT = 100_000
+"""Credits of a new user: 3,333 images."""
+
 
 class Settings(BaseModel):
     """What the environment decides, validated.
@@ -27,6 +36,11 @@ class Settings(BaseModel):
         `POSEGEN_CPU_THREADS`: threads for drawing and encoding; all usable cores by default.
     progress : {"auto", "bar", "lines"}
         `POSEGEN_PROGRESS`: how a notebook shows progress.
+    credits_per_image, credits_background : int
+        `POSEGEN_CREDITS_PER_IMAGE`, `POSEGEN_CREDITS_BACKGROUND`: the price of an image, and what a changed
+        background adds to it.
+    starting_grant : int
+        `POSEGEN_STARTING_GRANT`: the credits of a new user.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +49,9 @@ class Settings(BaseModel):
     root: Path
     cpu_threads: int = Field(default=1, ge=1, le=256)
     progress: Literal["auto", "bar", "lines"] = "auto"
+    credits_per_image: int = Field(default=CREDITS_PER_IMAGE, ge=0, le=1_000_000)
+    credits_background: int = Field(default=CREDITS_BACKGROUND, ge=0, le=1_000_000)
+    starting_grant: int = Field(default=STARTING_GRANT, ge=0, le=1_000_000_000)
 
 
 VARIABLES: dict[str, str] = {
@@ -42,6 +59,9 @@ VARIABLES: dict[str, str] = {
     "root": "STORAGE_LOCAL_PATH",
     "cpu_threads": "POSEGEN_CPU_THREADS",
     "progress": "POSEGEN_PROGRESS",
+    "credits_per_image": "POSEGEN_CREDITS_PER_IMAGE",
+    "credits_background": "POSEGEN_CREDITS_BACKGROUND",
+    "starting_grant": "POSEGEN_STARTING_GRANT",
 }
 """Environment variable of each setting."""
 

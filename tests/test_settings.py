@@ -19,6 +19,20 @@ def test_each_variable_is_read(tmp_path: Path) -> None:
     assert (settings.root, settings.cpu_threads, settings.progress) == (tmp_path, 3, "lines")
 
 
+def test_prices_and_the_starting_grant_are_read() -> None:
+    defaults = load_settings({})
+    found = (defaults.credits_per_image, defaults.credits_background, defaults.starting_grant)
+    assert found == (30, 10, 100_000)
+    env = {
+        "POSEGEN_CREDITS_PER_IMAGE": "25",
+        "POSEGEN_CREDITS_BACKGROUND": "0",
+        "POSEGEN_STARTING_GRANT": "500",
+    }
+    settings = load_settings(env)
+    found = (settings.credits_per_image, settings.credits_background, settings.starting_grant)
+    assert found == (25, 0, 500)
+
+
 def test_every_setting_has_a_variable() -> None:
     assert set(VARIABLES) == set(Settings.model_fields)
 
@@ -30,6 +44,9 @@ def test_every_setting_has_a_variable() -> None:
         ("POSEGEN_CPU_THREADS", "many"),
         ("POSEGEN_CPU_THREADS", "0"),
         ("POSEGEN_PROGRESS", "x"),
+        ("POSEGEN_CREDITS_PER_IMAGE", "-1"),
+        ("POSEGEN_CREDITS_BACKGROUND", "2.5"),
+        ("POSEGEN_STARTING_GRANT", "much"),
     ],
 )
 def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> None:
