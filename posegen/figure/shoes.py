@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from posegen.figure.anatomy import anatomy, smoothstep
 from posegen.figure.body import BodyShape
 from posegen.figure.mesh import load_mesh, pack_weights
-from posegen.figure.outline import cap_faces, grid_faces, rounded_hull
+from posegen.figure.outline import grid_faces, rounded_hull
 from posegen.figure.surface import Surface, make_surface
 
 Float = NDArray[np.float32]
@@ -101,11 +101,30 @@ def sole_thickness(name: str) -> float:
 
 
 def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64], Double, Double]:
+    """Return vertices, triangles, details and the metres below the opening of the left shoe."""
     foot, floor, center = _foot_points(shape)
     even = np.linspace(-np.pi, np.pi, _ANGLES, endpoint=False)
     angles = even - 0.40 * np.sin(even)
-    top = max(last.collar) + 0.012
-    heights = np.arange(last.sole_top + 0.001, top, _STEP_M)
+    heights, radii, middle = _rings(last, foot, center, angles)
+    x = middle[:, :1] + radii * np.sin(angles)
+    y = middle[:, 1:] - radii * np.cos(angles)
+    # The underside closes towards a line along the foot, so that it can bend at the ball.
+    x = np.concatenate([x, center[0] + (x[-1] - center[0]) * np.array([[0.66], [0.33], [0.01]])])
+    y = np.concatenate([y, np.tile(y[-1], (3, 1))])
+    lifted = np.broadcast_to(np.append(heights, [heights[-1]] * 3)[:, None], x.shape)
+    # The toe of the sole rises a little from the floor.
+    ahead = np.clip((center[1] - y - 0.13) / 0.08, 0, 1.2)
+    spring = 0.010 * ahead**2 * np.clip(1 - (lifted + UNDERSIDE_M) / 0.05, 0, 1)
+    vertices = np.stack([x, y, lifted + spring + floor], axis=-1).reshape(-1, 3)
+    collar = np.broadcast_to(_collar(last, angles), x.shape).ravel()
+    height = lifted.ravel()
+    detail = np.stack([vertices[:, 0] - center[0], center[1] - vertices[:, 1], height, collar], axis=1)
+    return vertices, grid_faces(len(x), _ANGLES), detail, collar - height
+
+
+def _rings(last: Last, foot: Double, center: Double, angles: Double) -> tuple[Double, Double, Double]:
+    """Return heights, radii and middles of the shoe's rings, from the top down to the underside's edge."""
+    heights = np.arange(last.sole_top + 0.001, max(last.collar) + 0.012, _STEP_M)
     centers = np.stack([_ring_center(foot, h, center) for h in heights])
     upper = np.stack([_ring(foot, h, c, angles, last) for h, c in zip(heights, centers, strict=True)])
     for _ in range(2):
@@ -113,32 +132,13 @@ def _left_shoe(last: Last, shape: BodyShape) -> tuple[Double, NDArray[np.int64],
     ground = rounded_hull(foot[foot[:, 2] < 0.03][:, :2], center, angles, last.room + last.welt)
     ground += last.toe * np.clip(np.cos(angles), 0, 1) ** 4
     ground = np.maximum(ground, upper[0] + last.welt * 0.6)
-    low = [(-UNDERSIDE_M, ground - 0.006), (-UNDERSIDE_M + 0.003, ground - 0.001), (0.006, ground),
-           (last.sole_top - 0.001, ground), (last.sole_top, ground - 0.002)]  # fmt: skip
-    ring_heights = np.concatenate([heights[::-1], [h for h, _ in reversed(low)]])
-    radii = np.concatenate([upper[::-1], np.stack([r for _, r in reversed(low)])])
-    middle = np.concatenate([centers[::-1], np.tile(center, (len(low), 1))])[:, None]
-    x = middle[..., 0] + radii * np.sin(angles)
-    y = middle[..., 1] - radii * np.cos(angles)
-    lifted = np.broadcast_to(ring_heights[:, None], x.shape)
-    # The toe of the sole rises a little from the floor.
-    ahead = np.clip((-(y - center[1]) - 0.13) / 0.08, 0, 1.2)
-    spring = 0.010 * ahead**2 * np.clip(1 - (lifted + UNDERSIDE_M) / 0.05, 0, 1)
-    z = lifted + spring
-    rows = len(ring_heights)
-    vertices = np.stack([x, y, z + floor], axis=-1).reshape(-1, 3)
-    vertices = np.concatenate([vertices, [[center[0], center[1] - 0.04, floor - UNDERSIDE_M]]])
-    faces = np.concatenate(
-        [
-            grid_faces(rows, _ANGLES),
-            cap_faces(np.arange(_ANGLES) + (rows - 1) * _ANGLES, rows * _ANGLES, flip=True),
-        ]
+    sole = [(last.sole_top, ground - 0.002), (last.sole_top - 0.001, ground), (0.006, ground),
+            (0.0, ground - 0.001), (-UNDERSIDE_M, ground - 0.006)]  # fmt: skip
+    return (
+        np.concatenate([heights[::-1], [h for h, _ in sole]]),
+        np.concatenate([upper[::-1], np.stack([r for _, r in sole])]),
+        np.concatenate([centers[::-1], np.tile(center, (len(sole), 1))]),
     )
-    collar = _collar(last, angles)
-    flat_z = np.append(np.broadcast_to(lifted, x.shape).ravel(), -UNDERSIDE_M)
-    flat_collar = np.append(np.broadcast_to(collar, x.shape).ravel(), 1.0)
-    detail = np.stack([vertices[:, 0] - center[0], center[1] - vertices[:, 1], flat_z, flat_collar], axis=1)
-    return vertices, faces, detail, flat_collar - flat_z
 
 
 def _foot_points(shape: BodyShape) -> tuple[Double, float, Double]:
@@ -169,7 +169,9 @@ def _ring(foot: Double, height: float, center: Double, angles: Double, last: Las
     below = 0.003 if height < 0.10 else 0.030
     reach += 0.0 if height < 0.10 else 0.03
     part = foot[(foot[:, 2] >= height - below) & (foot[:, 2] <= reach)][:, :2]
-    ring = rounded_hull(part, center, angles, last.room)
+    # The instep slopes: what is a small gap across it needs more room along the foot.
+    slope = 0.006 * np.clip((height - 0.030) / 0.015, 0, 1) * np.clip(np.cos(angles), 0, 1) ** 2
+    ring = rounded_hull(part, center, angles, last.room) + slope
     low = np.clip(1 - (height - 0.010) / 0.035, 0, 1)
     return np.asarray(ring + last.toe * low * np.clip(np.cos(angles), 0, 1) ** 4)
 

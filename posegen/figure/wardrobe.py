@@ -29,6 +29,7 @@ LONG = ("jeans", "trousers")
 SOLE_HEIGHT = 0.8188
 """Of the template's pelvis above its soles, metres."""
 _TUCKED_M = 0.015
+_IN_SHOE_M = 0.006
 _HIDDEN_WIDE_M = 0.075
 _HIDDEN_M = 0.035
 """Skin this far inside a garment is never seen and not drawn, so that it cannot poke through."""
@@ -53,22 +54,26 @@ def dress(appearance: Appearance) -> tuple[Surface, ...]:
         covers.append(bottom_limits(appearance.bottom).min(axis=0))
         garments.append(_without_hidden(bottom_surface(appearance.bottom, shape), covers[0]))
     if appearance.shoes != "barefoot":
-        covers.append(covered_foot(appearance.shoes) + _HIDDEN_M - 0.012)
+        covers.append(covered_foot(appearance.shoes))
         shoes = shoe_surface(appearance.shoes, shape)
         garments.append(
             shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem)
         )
     return (
-        *_skin(shape, covers, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M),
+        *_skin(
+            shape, covers, [_HIDDEN_M, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M, _IN_SHOE_M]
+        ),
         *garments,
         *hair_surfaces(appearance.hair_style, shape),
     )
 
 
-def _skin(shape: BodyShape, covers: list[Float], hidden: float) -> tuple[Surface, ...]:
+def _skin(shape: BodyShape, covers: list[Float], hidden: list[float]) -> tuple[Surface, ...]:
+    """Return the skin that shows and the eyes; `covers` are metres inside top, bottom and shoes."""
     mesh, a = load_mesh(), anatomy()
     depth = np.max(covers, axis=0)
-    shown = mesh.faces[(depth[mesh.faces] < hidden).any(axis=1)]
+    seen = np.all([cover < limit for cover, limit in zip(covers, hidden, strict=False)], axis=0)
+    shown = mesh.faces[seen[mesh.faces].any(axis=1)]
     index = np.arange(len(shape.vertices))
     detail = np.stack([depth, scalp_depth()], axis=1)
     is_eye = mesh.eye[shown].all(axis=1)
