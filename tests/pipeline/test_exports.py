@@ -270,8 +270,6 @@ def test_a_picture_of_another_size_than_asked_has_its_box_scaled(
     )
 
 
-def test_a_summary_opened_later_tells_the_same(
-    backend: PlainBackend, settings: Settings, tmp_path: Path
-) -> None:
+def test_a_summary_opened_later_tells_the_same(backend: PlainBackend, settings: Settings) -> None:
     facts = start(plan(), settings).wait(quiet).facts()
     assert open_run("r", settings).facts() == facts
