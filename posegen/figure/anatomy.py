@@ -46,7 +46,7 @@ class Anatomy:
     head: Float
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=24)
 def anatomy(ironing: int = 0) -> Anatomy:
     """Return the coordinates of the shipped body.
 

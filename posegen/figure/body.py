@@ -33,7 +33,7 @@ class BodyShape:
     scale: float
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def body_shape(male_share: float, heaviness: float, muscle: float) -> BodyShape:
     """Return a body between female (0) and male (1).
 

@@ -106,7 +106,7 @@ def bottom_limits(name: str, *, ironed: bool = False) -> Float:
     return np.stack([z - cut.hem, waist]).astype(np.float32)
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=64)
 def top_surface(name: str, shape: BodyShape) -> Surface:
     """Return the shell of a top on the body `shape`."""
     cut, a, limits = TOPS[name], anatomy(), top_limits(name, ironed=True)
@@ -123,7 +123,7 @@ def top_surface(name: str, shape: BodyShape) -> Surface:
     return _cut("top", rest, cut, limits, settle=3)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def bottom_surface(name: str, shape: BodyShape) -> Surface:
     """Return the shell of a bottom that clothes the legs on the body `shape`."""
     cut, a, limits = BOTTOMS[name], anatomy(), bottom_limits(name, ironed=True)

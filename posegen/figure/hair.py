@@ -25,7 +25,7 @@ _CAP_ROWS = 36
 _TAIL_SIDES = 24
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def hair_surfaces(style: str, shape: BodyShape) -> tuple[Surface, ...]:
     """Return the surfaces of a hair style; none for "bald", nor for a buzz cut, which is painted on the skin.
 

@@ -56,7 +56,7 @@ LASTS = {
 }
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def shoe_surface(name: str, shape: BodyShape) -> Surface:
     """Return the pair of shoes `name` ("sneakers", "boots" or "loafers") on the body's feet.
 

@@ -40,7 +40,7 @@ def shape_of(appearance: Appearance) -> BodyShape:
     return body_shape(appearance.male_share, appearance.heaviness, appearance.muscle)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def dress(appearance: Appearance) -> tuple[Surface, ...]:
     """Return the surfaces of a dressed figure, in drawing order."""
     shape = shape_of(appearance)
