@@ -19,8 +19,8 @@ from the body, and a figure at the very edge looks cut."""
 BEYOND_JOINTS_OF_BOX = 0.34
 BEYOND_JOINTS_OF_LIMB = 0.68
 """How far the body's surface lies beyond the box of its joints, at most: as a share of the box's longer side,
-of the longest limb as it appears. Measured on the library from 8 sides: 0.329 and 0.670 (medians 0.11 and
-0.29). Head, hands and feet count; in a foreshortened figure they are much of it."""
+and of the longest limb as it appears. Measured on the library from 8 sides: 0.329 and 0.670 (medians 0.11
+and 0.29). Head, hands and feet count; in a foreshortened figure they are much of it."""
 
 
 @dataclass(frozen=True)
