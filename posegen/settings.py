@@ -22,6 +22,9 @@ CREDITS_BACKGROUND = 10
 STARTING_GRANT = 100_000
 """Credits of a new user: 3,333 images."""
 
+STALL_AFTER_S = 30 * 60.0
+"""How long another machine's owner may be silent."""
+
 
 class Settings(BaseModel):
     """What the environment decides, validated.
@@ -41,6 +44,11 @@ class Settings(BaseModel):
         background adds to it.
     starting_grant : int
         `POSEGEN_STARTING_GRANT`: the credits of a new user.
+    stall_after_s : float
+        `POSEGEN_STALL_AFTER_S`: a run whose owner is on another machine may be taken over once its journal has
+        not grown for so long.
+    kernel_parent_pid : int or None
+        `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +60,8 @@ class Settings(BaseModel):
     credits_per_image: int = Field(default=CREDITS_PER_IMAGE, ge=0, le=1_000_000)
     credits_background: int = Field(default=CREDITS_BACKGROUND, ge=0, le=1_000_000)
     starting_grant: int = Field(default=STARTING_GRANT, ge=0, le=1_000_000_000)
+    stall_after_s: float = Field(default=STALL_AFTER_S, gt=0)
+    kernel_parent_pid: int | None = None
 
 
 VARIABLES: dict[str, str] = {
@@ -62,6 +72,8 @@ VARIABLES: dict[str, str] = {
     "credits_per_image": "POSEGEN_CREDITS_PER_IMAGE",
     "credits_background": "POSEGEN_CREDITS_BACKGROUND",
     "starting_grant": "POSEGEN_STARTING_GRANT",
+    "stall_after_s": "POSEGEN_STALL_AFTER_S",
+    "kernel_parent_pid": "JPY_PARENT_PID",
 }
 """Environment variable of each setting."""
 
