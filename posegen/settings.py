@@ -45,8 +45,8 @@ class Settings(BaseModel):
     starting_grant : int
         `POSEGEN_STARTING_GRANT`: the credits of a new user.
     stall_after_s : float
-        `POSEGEN_STALL_AFTER_S`: a run whose owner is on another machine may be taken over once its journal has
-        not grown for so long.
+        `POSEGEN_STALL_AFTER_S`: a run whose owner is on another machine may be taken over once its journal
+        has not grown for so long.
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
