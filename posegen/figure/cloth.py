@@ -74,7 +74,11 @@ def _hems(albedo: Float, s: Samples, garment: str) -> Float:
 def _worn(albedo: Float, s: Samples) -> Float:
     """Return denim paler over thighs and knees, with a twill's faint diagonal."""
     x, y, z = s.template.T
-    leg = np.exp(-(((np.abs(x) - 0.115) / 0.035) ** 2)) * np.exp(-(((z + 0.19) / 0.15) ** 2)) * (y < 0)
+    leg = (
+        np.exp(-(((np.abs(x) - 0.115) / 0.035) ** 2))
+        * np.exp(-(((z + 0.19) / 0.15) ** 2))
+        * np.clip((np.float32(-0.005) - y) / np.float32(0.05), 0, 1)
+    )
     paler = albedo + (np.float32(1) - albedo) * np.float32(0.10)
     albedo = mix(albedo, paler, leg.astype(np.float32))
     if s.footprint < 0.0012:

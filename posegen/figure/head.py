@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from posegen.figure.anatomy import anatomy
 from posegen.figure.body import BodyShape
+from posegen.figure.mesh import body_topology
+from posegen.figure.topology import smooth
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -22,7 +24,7 @@ SKULL_CENTER = np.array([0.0, -0.038, 0.775])
 _KERNEL_DEG = 4.5
 
 _AZIMUTH_DEG = np.array([0, 18, 30, 42, 52, 60, 68, 76, 84, 92, 104, 120, 150, 180])
-_ELEVATION_DEG = np.array([37.0, 36, 33, 26, 19, 10, -6, -16, -6, 5, -10, -30, -46, -50])
+_ELEVATION_DEG = np.array([37.0, 36, 33, 26, 19, 10, -6, -18, -13, -5, -14, -30, -46, -50])
 """The hair line: forehead, temple, side burn before the ear, over and behind the ear, nape."""
 
 
@@ -49,7 +51,8 @@ def scalp_depth() -> Float:
     inside = np.radians(np.degrees(elevation) - hair_line_deg(azimuth)) * radius
     on_head = (a.head > 0.5) | (a.template[:, 2] > 0.66)
     ear = (np.abs(a.template[:, 0]) > 0.0705) & (a.template[:, 2] < 0.775) & (a.template[:, 1] > -0.07)
-    return np.where(on_head & ~ear, np.clip(inside, -0.1, 0.1), -0.1).astype(np.float32)
+    depth = np.where(on_head & ~ear, np.clip(inside, -0.03, 0.03), -0.03).astype(np.float32)
+    return smooth(depth, body_topology(), 2)
 
 
 @lru_cache(maxsize=8)

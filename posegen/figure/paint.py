@@ -60,6 +60,8 @@ def _skin(appearance: Appearance) -> Material:
     base = linear(appearance.skin) * np.float32(0.90)
     hair = linear(appearance.hair_color)
 
+    cropped = appearance.hair_style == "buzz cut"
+
     def shade(s: Samples, lights: Lights) -> Float:
         albedo = np.broadcast_to(base, s.normal.shape).astype(np.float32)
         albedo = paint_face(skin_mottle(albedo, s.template), s.template, s.footprint, colors)
@@ -68,7 +70,9 @@ def _skin(appearance: Appearance) -> Material:
         near = np.clip(1 + s.detail[:, 0] / np.float32(0.020), 0, 1)
         occluded = 1 - np.float32(0.55) * near * near
         shaded = replace(s, lit=s.lit * occluded, open=s.open * occluded)
-        return shade_skin(albedo, shaded, lights)
+        # Stubble breaks the scalp's gloss.
+        matt = np.clip(s.detail[:, 1] / np.float32(0.016), 0, 1) * np.float32(0.85 * cropped)
+        return shade_skin(albedo, shaded, lights, shine=1 - matt)
 
     return shade
 
