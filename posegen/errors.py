@@ -313,7 +313,7 @@ class RunOwnedError(PosegenError):
     since : str
         When it began, UTC, ISO 8601, by its own machine's clock; empty if it is not known.
     quiet_s : float, optional
-        For how long its journal has not grown, as far as this machine has watched. Only for an owner elsewhere.
+        For how long its journal has not grown, as far as this machine has watched; for an owner elsewhere.
     stall_after_s : float, optional
         How long it must not grow before the run may be claimed. Goes with `quiet_s`.
     """
@@ -348,13 +348,13 @@ class RunOwnedError(PosegenError):
     def _sentence(self) -> str:
         known = self.pid is not None
         who = f"process {self.pid} on {self.host}" if known else "another process that has only just begun"
-        since = f" since {self.since}" if self.since else ""
+        owned = f"run {self.run_id} is owned by {who}" + (f" since {self.since}" if self.since else "")
         if self.quiet_s is None or self.stall_after_s is None:
-            return f"run {self.run_id} is owned by {who}{since}; `posegen stop {self.run_id}` stops it cleanly"
+            return f"{owned}; `posegen stop {self.run_id}` stops it cleanly"
         return (
-            f"run {self.run_id} is owned by {who}{since}, and whether that is alive cannot be seen from here: "
-            f"nothing has been added for {_span(self.quiet_s)} of watching, after {_span(self.stall_after_s)} "
-            f"the run can be claimed, in {_span(self.claimable_in_s or 0.0)} at the earliest"
+            f"{owned}. Whether that is alive cannot be seen from here: its journal has not grown for "
+            f"{_span(self.quiet_s)} of watching. It can be claimed after {_span(self.stall_after_s)}, "
+            f"in {_span(self.claimable_in_s or 0.0)} at the earliest"
         )
 
 
