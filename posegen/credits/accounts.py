@@ -29,7 +29,13 @@ from posegen.credits.entries import (
     check_name,
     check_user,
 )
-from posegen.errors import CreditsConflictError, CreditsError, InsufficientCreditsError, StaleAttemptError
+from posegen.errors import (
+    CreditsConflictError,
+    CreditsError,
+    InsufficientCreditsError,
+    StaleAttemptError,
+    StorageError,
+)
 from posegen.settings import STARTING_GRANT
 
 ACCOUNTS_FILE = "credits.sqlite"
@@ -228,6 +234,11 @@ class Accounts:
             )  # fmt: skip
             return _last_hold(connection, run_id)
 
+    def run_history(self, run_id: str) -> list[Entry]:
+        """Return all entries of a run, oldest first."""
+        with reading(self.path) as connection:
+            return _entries(connection, "run_id = ?", check_name("run_id", run_id))
+
     def holds(self, run_id: str) -> list[Hold]:
         """Return the run's holds, oldest first; at most the last one is open."""
         with reading(self.path) as connection:
@@ -235,9 +246,19 @@ class Accounts:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the file or the sums in it, one sentence each; reads all of it."""
+        try:
+            return self._damage() or self._wrong_sums()
+        except StorageError as exc:
+            return [str(exc)]
+
+    def _damage(self) -> list[str]:
         with reading(self.path) as connection:
-            damage = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
-            found = [f"the file is damaged: {line}" for line in damage]
+            found = [line for (line,) in connection.execute("PRAGMA integrity_check")]
+        return [f"the file is damaged: {line}" for line in found if line != "ok"]
+
+    def _wrong_sums(self) -> list[str]:
+        found = []
+        with reading(self.path) as connection:
             debts = "SELECT user, sum(amount) FROM ledger GROUP BY user HAVING sum(amount) < 0"
             for user, total in connection.execute(debts):
                 found.append(f"user {user}: the balance is {total}")

@@ -48,7 +48,7 @@ _VERSION_1 = (
         UNIQUE (kind, key)
     ) STRICT""",
     "CREATE INDEX ledger_user ON ledger (user, amount)",
-    "CREATE INDEX ledger_run ON ledger (run_id) WHERE kind = 'hold'",
+    "CREATE INDEX ledger_run ON ledger (run_id)",
     "CREATE INDEX ledger_hold ON ledger (hold_id)",
     "CREATE UNIQUE INDEX ledger_one_settlement ON ledger (hold_id) WHERE kind = 'settlement'",
     """CREATE TRIGGER ledger_keeps_entries BEFORE DELETE ON ledger
