@@ -18,13 +18,23 @@ from posegen.journal.events import (
     TaskSubmitted,
     TaskUnknown,
 )
+from posegen.journal.lease import (
+    STALL_AFTER_S,
+    OwnerState,
+    OwnerStatus,
+    RunLease,
+    owner_status,
+    superseded,
+)
 from posegen.journal.owner import current_owner
+from posegen.journal.quiet import ForeignWatch
 from posegen.journal.runs import RunSummary, journal_folder, list_runs, read_run, run_exists, run_ids
 from posegen.journal.segments import Segment, list_segments, read_segments
 from posegen.journal.state import Attempt, RunState, RunStatus, fold
 from posegen.journal.writer import SegmentWriter
 
 __all__ = [
+    "STALL_AFTER_S",
     "AnyEvent",
     "Attempt",
     "AttemptFinished",
@@ -32,12 +42,16 @@ __all__ = [
     "CreditsHeld",
     "Event",
     "ExportFailed",
+    "ForeignWatch",
     "ImageAdopted",
     "ImageExported",
     "ImageStored",
     "Interrupted",
     "Metric",
     "Owner",
+    "OwnerState",
+    "OwnerStatus",
+    "RunLease",
     "RunPlanned",
     "RunState",
     "RunStatus",
@@ -52,8 +66,10 @@ __all__ = [
     "journal_folder",
     "list_runs",
     "list_segments",
+    "owner_status",
     "read_run",
     "read_segments",
     "run_exists",
     "run_ids",
+    "superseded",
 ]
