@@ -104,7 +104,9 @@ def test_a_color_changes_its_own_region(standing, change, joint, reach):
     "change",
     [
         {"skin": "#573828"}, {"male_share": 1.0}, {"heaviness": 1.0}, {"muscle": 1.0}, {"age": 1.0},
-        {"hair_style": "long"}, {"hair_style": "bald"}, {"top": "tank top"}, {"bottom": "skirt"},
+        {"hair_style": "long"}, {"hair_style": "bald"}, {"hair_style": "buzz cut"},
+        {"hair_style": "ponytail"}, {"hair_style": "curly"}, {"top": "hoodie"}, {"top": "polo shirt"},
+        {"shoes": "loafers"}, {"top": "tank top"}, {"bottom": "skirt"},
         {"bottom": "shorts"}, {"shoes": "barefoot"}, {"shoes": "boots", "bottom": "shorts"},
     ],
 )  # fmt: skip
@@ -190,3 +192,16 @@ def test_no_skin_explodes_in_hard_poses(angles, bottom):
         [made[:6].reshape(-1, 3), made[:, :4].reshape(-1, 3), made[:, -4:].reshape(-1, 3)]
     )
     assert np.abs(border.astype(int) - [0xC0, 0xC8, 0xD0]).max() <= 12
+
+
+def test_pony_tail_hangs_down_when_the_head_does():
+    look = replace(PLAIN, hair_style="ponytail", hair_color="#c69d62")
+    made = picture({"root.pitch": 90.0}, look, yaw=90.0)
+    short = picture({"root.pitch": 90.0}, replace(look, hair_style="bun"), yaw=90.0)
+    assert changed(made, short, 20).sum() > 10
+
+
+def test_folds_deepen_where_a_limb_bends():
+    look = replace(PLAIN, top="sweater", background="plain")
+    bent = picture({"left_elbow.flexion": 100.0, "right_elbow.flexion": 100.0}, look)
+    assert changed(bent, picture({}, look), 20).sum() > 100
