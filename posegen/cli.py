@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from posegen import __version__
 from posegen.errors import PosegenError
 
 if TYPE_CHECKING:
+    from posegen.credits import Accounts
+    from posegen.pipeline.obtain import UnknownPolicy
     from posegen.pipeline.summary import RunSummary
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -137,6 +140,135 @@ def show(run_id: str, task: str | None, as_json: bool) -> None:
     columns = summary.columns
     rows = [{"task": row["task_id"][:12], **{name: row[name] for name in columns}} for row in summary.rows()]
     _print_rows(rows, as_json=False, empty="no image tasks")
+
+
+@app.command()
+@click.argument("run_id", metavar="RUN")
+def stop(run_id: str) -> None:
+    """Ask the process that drives RUN to stop cleanly; the run can be resumed."""
+    from posegen.journal import owner_status, read_run
+    from posegen.pipeline.engine import request_stop
+    from posegen.pipeline.run import run_folder
+    from posegen.settings import load_settings
+
+    root = load_settings().root
+    read_run(root, run_id)
+    owner = owner_status(root, run_id)
+    if owner.state not in ("ours-alive", "foreign"):
+        _say(f"nobody drives run {run_id}: there is nothing to stop")
+        return
+    request_stop(run_folder(root, run_id))
+    _say(f"run {run_id} is asked to stop; `posegen resume {run_id}` goes on with it")
+
+
+UNKNOWN = click.option(
+    "--unknown",
+    type=click.Choice(["retry", "ask", "fail"]),
+    help="What to do with images that a provider may have made and that cannot be asked for.",
+)
+
+
+@app.command()
+@click.argument("run_id", metavar="RUN")
+@UNKNOWN
+@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64))
+@json_option
+def resume(run_id: str, unknown: UnknownPolicy | None, concurrency: int, as_json: bool) -> None:
+    """Go on with RUN by its own plan: only what is missing is made."""
+    from posegen.pipeline.run import resume as resume_run
+
+    attempt = resume_run(run_id, unknown=unknown, concurrency=concurrency)
+    summary = attempt.wait_stoppable()
+    if as_json:
+        _print_json({**summary.facts(), **attempt.counts()})
+    else:
+        _say(", ".join(f"{count} {what}" for what, count in attempt.counts().items()))
+        _print_outcome(summary)
+    sys.exit(summary.exit_code)
+
+
+@app.command()
+@click.option(
+    "--every", metavar="TIME", help="Go on until stopped, looking again after each TIME, such as 30m."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@UNKNOWN
+@click.option(
+    "--delete-images", "delete", multiple=True, metavar="RUN", help="Delete the images of a finished RUN."
+)
+@json_option
+def recover(
+    every: str | None, dry_run: bool, unknown: UnknownPolicy | None, delete: Sequence[str], as_json: bool
+) -> None:
+    """Go on with broken runs, close those that cannot be gone on with, clean up after old ones."""
+    from posegen.parameters import RecoveryParameters, check, read_duration
+    from posegen.recovery import recover as recover_runs
+    from posegen.recovery import repeat
+
+    given = {"dry_run": dry_run, "unknown": unknown, "delete_images_of": list(delete)}
+    parameters = check(RecoveryParameters, given)
+    period_s = read_duration(every) if every is not None else None
+    for report in repeat(lambda: recover_runs(parameters), period_s):
+        if as_json:
+            _print_json([row.row() for row in report.rows])
+        else:
+            for line in report.lines():
+                _say(line)
+
+
+@app.command()
+@click.option(
+    "-f", "--parameters_file", "file", type=click.Path(path_type=Path), help="By default nightly.yaml."
+)
+def nightly(file: Path | None) -> None:
+    """Recovery, then the batch: for a scheduler. One line a step, exit codes as of `posegen run`."""
+    from posegen.nightly import run_nightly
+    from posegen.notebook_runs import parameters_folder
+
+    sys.exit(run_nightly(file or parameters_folder() / "nightly.yaml", say=_say))
+
+
+@app.group()
+def credits() -> None:  # noqa: A001  (the command's name)
+    """Accounts: balance, grants, history."""
+
+
+@credits.command()
+@click.argument("user")
+@json_option
+def balance(user: str, as_json: bool) -> None:
+    """Print the credits that USER can spend."""
+    amount = _accounts().balance(user)
+    _print_json({"user": user, "balance": amount}) if as_json else _say(f"{user} has {amount} credits")
+
+
+@credits.command()
+@click.argument("user")
+@click.argument("amount", type=click.IntRange(min=1))
+@click.option("--key", help="A word that makes a repeated call do nothing more.")
+@click.option("--note", default="", help="Kept with the entry.")
+def grant(user: str, amount: int, key: str | None, note: str) -> None:
+    """Give USER AMOUNT credits."""
+    accounts = _accounts()
+    accounts.grant(user, amount, key=key or f"grant:{secrets.token_hex(8)}", note=note)
+    _say(f"{user} has {accounts.balance(user)} credits")
+
+
+@credits.command()
+@click.argument("user")
+@json_option
+def history(user: str, as_json: bool) -> None:
+    """List USER's entries; their amounts add up to the balance."""
+    shown = ("at", "kind", "amount", "run_id", "task_id", "charged", "note")
+    rows = [{name: getattr(entry, name) for name in shown} for entry in _accounts().history(user)]
+    _print_rows(rows, as_json, empty="no entries")
+
+
+def _accounts() -> Accounts:
+    from posegen.pipeline.paying import accounts_of
+    from posegen.settings import load_settings
+
+    return accounts_of(load_settings())
 
 
 @app.command()

@@ -221,7 +221,29 @@ class BatchParameters(StrictModel):
         return list(self.prompts) or [self.prompt]
 
 
-SCHEMAS: dict[str, type[StrictModel]] = {"02_batch_generation": BatchParameters}
+class RecoveryParameters(StrictModel):
+    """Parameters of `04_recovery.ipynb`."""
+
+    stall_after_minutes: float = Field(default=30, gt=0)
+    """a run whose owner is on another machine is taken over when its journal has not grown for so long"""
+    fail_after_hours: float = Field(default=2, gt=0)
+    """a run that cannot be gone on with is closed and refunded when nothing has happened for so long"""
+    clean_after_days: float = Field(default=7, gt=0)
+    """temporary and cached files of a finished run are removed when it is so old"""
+    unknown: Literal["retry", "ask", "fail"] | None = None
+    """what to do with images of unknown outcome; None asks where images are paid for, retries where free"""
+    delete_images_of: Names = []
+    """finished runs, by name, whose images are deleted for good"""
+    dry_run: bool = False
+    """only say what would be done"""
+    concurrency: int = Field(default=4, ge=1, le=64)
+    """images in flight at once in a run that is gone on with"""
+
+
+SCHEMAS: dict[str, type[StrictModel]] = {
+    "02_batch_generation": BatchParameters,
+    "04_recovery": RecoveryParameters,
+}
 """The schema of each notebook, by the notebook's file name without its ending."""
 
 
@@ -314,6 +336,25 @@ def _sentence(schema: type[BaseModel], error: Any, within: str) -> str:
     return f"{prefix}{path}: {error['input']!r} is not allowed: {message[0].lower() + message[1:]}"
 
 
+def read_duration(text: str) -> float:
+    """Return the seconds of a time such as 90s, 30m, 2h or 7d.
+
+    Raises
+    ------
+    ParameterError
+        Names the value and the forms allowed.
+
+    Examples
+    --------
+    >>> read_duration("30m")
+    1800.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise ParameterError("time", f"{text!r} is not a time such as 90s, 30m, 2h or 7d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
 def defaults(schema: type[BaseModel]) -> dict[str, Any]:
     """Return every parameter's default."""
     return {name: field.get_default(call_default_factory=True) for name, field in schema.model_fields.items()}
@@ -389,3 +430,14 @@ def batch_parameters(namespace: Mapping[str, Any]) -> BatchParameters:
         One sentence for each wrong value and unknown name.
     """
     return from_notebook(BatchParameters, namespace)
+
+
+def recovery_parameters(namespace: Mapping[str, Any]) -> RecoveryParameters:
+    """Return the validated parameters of `04_recovery.ipynb` from its `globals()`.
+
+    Raises
+    ------
+    ParameterError
+        One sentence for each wrong value and unknown name.
+    """
+    return from_notebook(RecoveryParameters, namespace)

@@ -98,11 +98,14 @@ class CreditsHeld(Event, frozen=True, kw_only=True, tag="credits_held"):
     ----------
     key : str
         The hold's idempotency key.
+    images : int
+        How many images it is for.
     """
 
     user: str
     amount: int
     key: str
+    images: int = 0
 
 
 class TaskUnknown(Event, frozen=True, kw_only=True, tag="task_unknown"):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import zmq
@@ -22,6 +20,7 @@ from traitlets.config import Config
 from posegen import parameters as schemas
 from posegen.parameters import SCHEMAS
 from posegen.pipeline.engine import request_stop
+from posegen.pipeline.signals import stopping_cleanly
 from posegen.storage.atomic import write_atomically
 
 ENGINE = "posegen"
@@ -126,7 +125,8 @@ def execute(
     """
     register()
     output.parent.mkdir(parents=True, exist_ok=True)
-    with stopping_cleanly(run_folder):
+    stopping = stopping_cleanly(lambda: request_stop(run_folder)) if run_folder else nullcontext()
+    with stopping:
         try:
             execute_notebook(
                 str(notebook),
@@ -144,30 +144,3 @@ def execute(
         except DeadKernelError:
             return NotebookOutcome(output, "the notebook's kernel died", "DeadKernelError", kernel_died=True)
     return NotebookOutcome(output)
-
-
-@contextmanager
-def stopping_cleanly(run_folder: Path | None) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a word to the run to stop; a second SIGINT acts as usual.
-
-    The kernel then finishes what is in flight, journals the interruption and ends its cell by itself, so that
-    the notebook is saved whole.
-    """
-    if run_folder is None:
-        yield
-        return
-    before: dict[signal.Signals, Any] = {}
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        sys.stderr.write(f"\n{signal.Signals(number).name}: stopping; images in flight get a few seconds\n")
-        request_stop(run_folder)
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        before[kind] = signal.signal(kind, stop)
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -97,6 +97,8 @@ class Engine:
 
     Parameters
     ----------
+    price : int
+        Credits of one image, which one that fails gives back.
     settle : callable, optional
         Settles the credits once nothing is left to make; called before the attempt is journalled as finished.
     stop_if : callable
@@ -112,11 +114,13 @@ class Engine:
         writer: SegmentWriter,
         cpu_threads: int,
         *,
+        price: int = 0,
         settle: Callable[[], None] | None = None,
         stop_if: Callable[[], str | None] = lambda: None,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.job = job
+        self._price = price
         self._settle, self._stop_if, self._at_end = settle, stop_if, at_end
         self.error: PosegenError | None = None
         self.stop_reason: str | None = None
@@ -257,7 +261,9 @@ class Engine:
         except Exception as exc:  # noqa: BLE001  (whatever it is, the other images go on)
             code, message = failure_of(exc)
             log.warning("%s failed: %s %s", task.task_id, code, message)
-            await self._journal(TaskFailed(task_id=task.task_id, code=code, message=message))
+            await self._journal(
+                TaskFailed(task_id=task.task_id, code=code, message=message, refunded=self._price)
+            )
             reach("task_failed_journalled")
             self._count("failed", task, f"failed: {code}")
             return

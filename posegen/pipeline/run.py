@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from posegen.errors import RunConflictError, RunInterruptedError
-from posegen.journal import RunPlanned, RunState, SegmentWriter, read_run, run_exists
-from posegen.pipeline.engine import DRAIN_S, Engine, Job
-from posegen.pipeline.export_step import missing_exports
+from posegen.journal import RunPlanned, RunState, read_run, run_exists
+from posegen.pipeline.attempt import Begin, begin_attempt, check_resumable
+from posegen.pipeline.engine import DRAIN_S, Engine
+from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.plan import Plan
 from posegen.pipeline.progress import Progress, choose_display
+from posegen.pipeline.signals import stopping_cleanly
 from posegen.pipeline.summary import RunSummary
-from posegen.records import ImageTask
 from posegen.settings import Settings, load_settings
-from posegen.storage import check_writable, open_storage
 
 WAIT_SLICE_S = 0.1
 
@@ -87,6 +87,26 @@ class Run:
         summary.save_contact_sheet()
         return summary
 
+    def wait_stoppable(self) -> RunSummary:
+        """Wait as `wait`, in a process of its own: the first SIGINT or SIGTERM stops the run cleanly.
+
+        Returns
+        -------
+        RunSummary
+            Also of a run that was stopped.
+        """
+        with stopping_cleanly(lambda: self.stop("asked to stop by a signal")):
+            try:
+                return self.wait()
+            except RunInterruptedError:
+                return self.summary()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many images this attempt kept, adopted, fetched, made, and so on."""
+        moment = self.progress
+        names = ("kept", "adopted", "fetched", "made", "failed", "waiting")
+        return {name: getattr(moment, name) for name in names}
+
     def _follow(self, engine: Engine, on_progress: Callable[[Progress], None] | None) -> None:
         display = None if on_progress else choose_display(engine.job.planned, self._settings.progress)
         show = on_progress or (display.update if display else lambda _: None)
@@ -102,13 +122,25 @@ class Run:
                 display.close(engine.progress)
 
 
-def start(plan: Plan, settings: Settings | None = None) -> Run:
+def start(plan: Plan, settings: Settings | None = None, *, unknown: UnknownPolicy | None = None) -> Run:
     """Start the run of a plan, or go on with it where it was left; returns at once.
+
+    Parameters
+    ----------
+    plan : Plan
+    settings : Settings, optional
+    unknown : {"retry", "ask", "fail"}, optional
+        What to do with images that were sent to a provider and whose outcome cannot be found out. By default
+        asks where images are paid for and retries where they are free.
 
     Raises
     ------
     RunConflictError
         The run id belongs to another plan.
+    RunOwnedError
+        Another process has the run.
+    InsufficientCreditsError
+        The user cannot pay; nothing is held.
     StorageError
         The folder cannot be written.
     """
@@ -117,37 +149,42 @@ def start(plan: Plan, settings: Settings | None = None) -> Run:
     run_id = plan.parameters.run_id or new_run_id()
     if state is not None and state.status == "finished":
         return Run(run_id, settings, None)
-    check_writable(settings.root)
-    storage = open_storage(settings.storage_mode, settings.root)
-    folder = run_folder(settings.root, run_id)
-    writer = SegmentWriter.open(folder / "journal", run_id, kind="batch")
-    tasks: tuple[ImageTask, ...] = plan.tasks
-    formats = tuple(dict.fromkeys(plan.parameters.exports))
-    if state is None or not state.tasks:
-        event = RunPlanned(
-            spec=plan.spec,
-            spec_hash=plan.spec_hash,
-            tasks=plan.tasks,
-            project=plan.parameters.project,
-            user=plan.parameters.user,
-        )
-        writer.append(event).result()
-    else:
-        tasks = state.pending
-    job = Job(
-        run_id=run_id,
-        folder=folder,
-        tasks=tasks,
-        concurrency=plan.parameters.concurrency,
-        may_be_stored=state is not None,
-        planned=len(plan.tasks),
-        kept=len(plan.tasks) - len(tasks),
-        formats=formats,
-        unexported=missing_exports(state, formats) if state is not None else (),
+    planned = RunPlanned(
+        spec=plan.spec,
+        spec_hash=plan.spec_hash,
+        tasks=plan.tasks,
+        project=plan.parameters.project,
+        user=plan.parameters.user,
     )
-    engine = Engine(job, storage, writer, settings.cpu_threads)
-    engine.start()
-    return Run(run_id, settings, engine)
+    begin = Begin(run_id, "batch", plan.parameters.concurrency, unknown, planned)
+    return Run(run_id, settings, begin_attempt(begin, settings))
+
+
+def resume(
+    run_id: str,
+    settings: Settings | None = None,
+    *,
+    unknown: UnknownPolicy | None = None,
+    concurrency: int = 4,
+) -> Run:
+    """Go on with a run by its own plan; returns at once. A finished run has nothing to make.
+
+    Raises
+    ------
+    RunNotFoundError
+        Names the nearest runs.
+    InputError
+        The run was cut off before it had a plan, or its backend is gone.
+    RunOwnedError, InsufficientCreditsError, StorageError
+        As `start`.
+    """
+    settings = settings or load_settings()
+    state = read_run(settings.root, run_id)
+    if state.status == "finished":
+        return Run(run_id, settings, None)
+    check_resumable(state)
+    begin = Begin(run_id, "resume", concurrency, unknown, None)
+    return Run(run_id, settings, begin_attempt(begin, settings))
 
 
 def check_run(plan: Plan, settings: Settings) -> RunState | None:
@@ -171,10 +208,7 @@ def _differences(state: RunState, plan: Plan) -> list[str]:
     """Return one line for each parameter in which a run and a plan differ."""
     before = state.spec or {}
     names = [name for name in plan.spec if before.get(name) != plan.spec[name]]
-    lines = [f"{name}: it has {before.get(name)!r}, now {plan.spec[name]!r}" for name in names]
-    return lines or [
-        "the same parameters now mean other images: the pose library or the renderer has changed"
-    ]
+    return [f"{name}: it has {before.get(name)!r}, now {plan.spec[name]!r}" for name in names]
 
 
 def open_run(run_id: str, settings: Settings | None = None) -> RunSummary:

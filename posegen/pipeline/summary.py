@@ -90,7 +90,8 @@ class RunSummary:
     def _row(self, task: ImageTask) -> dict[str, Any]:
         record = self.records.get(task.task_id)
         failure = self.state.failures.get(task.task_id)
-        status = "made" if record else "failed" if failure else "pending"
+        waiting = self.state.unknown.get(task.task_id)
+        status = "made" if record else "failed" if failure else "unknown" if waiting else "pending"
         return {
             "task_id": task.task_id,
             "pose": task.pose_id,
@@ -106,7 +107,11 @@ class RunSummary:
                 f"{name}: {event.code}"
                 for name, event in self.state.export_failures.get(task.task_id, {}).items()
             ],
-            "failure": f"{failure.code}: {failure.message}" if failure else None,
+            "failure": f"{failure.code}: {failure.message}"
+            if failure
+            else waiting.reason
+            if waiting
+            else None,
             "notes": list(record.notes) if record else [],
         }
 

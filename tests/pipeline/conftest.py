@@ -46,6 +46,9 @@ class PlainBackend(InProcess):
         if error is not None:
             raise error
         self.made.append(request.task.task_id)
+        return self.picture(request)
+
+    def picture(self, request: ImageRequest) -> GeneratedImage:
         pixels = np.full((request.task.height, request.task.width, 3), request.task.seed % 256, np.uint8)
         return GeneratedImage(
             pixels, request.task.conditioning, model="plain-1", provider="here", cost_usd=0.01

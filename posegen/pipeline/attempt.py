@@ -1,0 +1,159 @@
+"""Begins an attempt at a run: own it, plan it if it has no plan, pay for it, and hand it to an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from posegen.backends import get_backend
+from posegen.errors import InsufficientCreditsError, ParameterError
+from posegen.failpoints import reach
+from posegen.journal import (
+    AttemptFinished,
+    RunLease,
+    RunPlanned,
+    RunState,
+    SegmentWriter,
+    journal_folder,
+    read_run,
+    run_exists,
+    superseded,
+)
+from posegen.pipeline.engine import Engine, Job
+from posegen.pipeline.export_step import missing_exports
+from posegen.pipeline.obtain import UnknownPolicy
+from posegen.pipeline.paying import Payment, check_credits, pay_for
+from posegen.settings import Settings
+from posegen.storage import check_writable, open_storage
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What to begin.
+
+    Attributes
+    ----------
+    kind : str
+        What the attempt is for: "batch", "resume".
+    unknown : {"retry", "ask", "fail"} or None
+    planned : RunPlanned or None
+        The plan of a run that has none yet.
+    """
+
+    run_id: str
+    kind: str
+    concurrency: int
+    unknown: UnknownPolicy | None
+    planned: RunPlanned | None
+
+
+def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
+    """Begin an attempt and return its working engine; None if the run turns out to be finished.
+
+    Raises
+    ------
+    RunOwnedError
+        Another process has the run.
+    InsufficientCreditsError
+        Nothing is held.
+    StorageError, JournalError
+        The folder cannot be written.
+    """
+    check_writable(settings.root)
+    with ExitStack() as undo:
+        lease = RunLease.acquire(settings.root, begin.run_id, stall_after_s=settings.stall_after_s)
+        undo.callback(lease.release)
+        state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
+        if state.status == "finished":
+            return None
+        planned = begin.planned if state.spec_hash is None else None
+        if planned is not None:
+            check_credits(settings, planned.user or "", len(planned.tasks))
+        writer = SegmentWriter.open(
+            journal_folder(settings.root, begin.run_id), begin.run_id, kind=begin.kind, after=lease.after
+        )
+        undo.callback(writer.close)
+        reach("attempt_started")
+        if planned is not None:
+            writer.append(planned).result()
+            reach("run_planned")
+            state = _state(settings.root, begin.run_id)
+        payment = _pay(settings, state, writer)
+        engine = Engine(
+            _job(begin, state, settings, writer.number),
+            open_storage(settings.storage_mode, settings.root),
+            writer,
+            settings.cpu_threads,
+            price=payment.per_image,
+            settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
+            stop_if=_reason_to_stop(settings, begin.run_id, writer.number),
+            at_end=lease.release,
+        )
+        engine.start()
+        undo.pop_all()
+    return engine
+
+
+def check_resumable(state: RunState) -> None:
+    """Refuse a run that cannot be gone on with.
+
+    Raises
+    ------
+    ParameterError
+        It was cut off before it had a plan.
+    UnknownNameError
+        Its backend is gone.
+    """
+    if state.spec_hash is None:
+        raise ParameterError(
+            "run", f"{state.run_id} was cut off before it was planned; run it again with its parameters"
+        )
+    for name in {task.backend for task in state.tasks}:
+        get_backend(name)
+
+
+def _state(root: Path, run_id: str) -> RunState:
+    return read_run(root, run_id) if run_exists(root, run_id) else RunState(run_id=run_id)
+
+
+def _pay(settings: Settings, state: RunState, writer: SegmentWriter) -> Payment:
+    try:
+        return pay_for(settings, state, writer, state.user or "", len(state.pending))
+    except InsufficientCreditsError:
+        writer.append(AttemptFinished(outcome="refused")).result()
+        raise
+
+
+def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job:
+    formats = tuple(dict.fromkeys((state.spec or {}).get("exports", ())))
+    return Job(
+        run_id=begin.run_id,
+        folder=settings.root / "runs" / begin.run_id,
+        tasks=state.pending,
+        concurrency=begin.concurrency,
+        may_be_stored=state.attempts[-1].number < attempt,
+        planned=len(state.tasks),
+        kept=len(state.tasks) - len(state.pending),
+        submissions=state.submissions,
+        policy=begin.unknown,
+        formats=formats,
+        unexported=missing_exports(state, formats),
+    )
+
+
+def _reason_to_stop(settings: Settings, run_id: str, attempt: int) -> Callable[[], str | None]:
+    """Return what the engine asks every half second; it gives a reason, or None to go on."""
+    folder = settings.root / "runs" / run_id
+    parent = settings.kernel_parent_pid
+
+    def reason() -> str | None:
+        if superseded(folder, attempt):
+            return "another process has taken over the run"
+        if parent is not None and os.getppid() != parent:
+            return "the process that ran this notebook is gone"
+        return None
+
+    return reason

@@ -1,0 +1,121 @@
+"""What a run costs its user: held before it starts, settled when nothing is left to make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posegen.credits import ACCOUNTS_FILE, Accounts, Hold, open_accounts, price
+from posegen.errors import InsufficientCreditsError
+from posegen.failpoints import reach
+from posegen.journal import CreditsHeld, RunState, SegmentWriter
+from posegen.settings import Settings
+
+
+def accounts_of(settings: Settings) -> Accounts:
+    """Return everybody's accounts.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be made or used.
+    """
+    return open_accounts(settings.root / ACCOUNTS_FILE, starting_grant=settings.starting_grant)
+
+
+def check_credits(settings: Settings, user: str, images: int) -> None:
+    """Refuse what the user cannot pay, before anything starts.
+
+    Raises
+    ------
+    InsufficientCreditsError
+        Names what is needed and what there is.
+    """
+    needed = price(images)
+    available = accounts_of(settings).balance(user)
+    if needed > available:
+        raise InsufficientCreditsError(user, needed=needed, available=available)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """The hold that an attempt works on.
+
+    Attributes
+    ----------
+    attempt : int
+        Fences off what an older owner might still want to write.
+    per_image : int
+        Credits.
+    """
+
+    accounts: Accounts
+    run_id: str
+    attempt: int
+    per_image: int
+
+    def settle(self, state: RunState) -> None:
+        """Give back what failed images cost and charge those made; once, whatever crashes and comes again."""
+        held = self.accounts.holds(self.run_id)
+        if not held or not held[-1].is_open:
+            return
+        refunded_before = self._refunded_under(held[:-1])
+        for task_id in state.failures:
+            if task_id not in refunded_before:
+                self.accounts.refund(self.run_id, task_id, self.per_image, attempt=self.attempt)
+        reach("credits_refunded")
+        charged_before = sum(_images_charged(hold, state) for hold in held[:-1])
+        charge = (state.made - charged_before) * self.per_image
+        self.accounts.settle(self.run_id, attempt=self.attempt, charged=charge)
+        reach("credits_settled")
+
+    def _refunded_under(self, earlier: list[Hold]) -> set[str]:
+        ids = {hold.hold_id for hold in earlier}
+        if not ids:
+            return set()
+        entries = self.accounts.history(earlier[0].user)
+        return {e.task_id for e in entries if e.kind == "refund" and e.hold_id in ids and e.task_id}
+
+
+def _images_charged(hold: Hold, state: RunState) -> int:
+    event = next((event for event in state.holds if event.key == hold.key), None)
+    if event is None or not event.images or not event.amount:
+        return 0
+    return (hold.charged or 0) * event.images // event.amount
+
+
+def pay_for(settings: Settings, state: RunState, writer: SegmentWriter, user: str, images: int) -> Payment:
+    """Hold credits for the images still to make, unless they are on hold already; journal it.
+
+    Parameters
+    ----------
+    state : RunState
+        As the journal stood when the attempt began.
+    writer : SegmentWriter
+    user : str
+    images : int
+        Those still to make.
+
+    Raises
+    ------
+    InsufficientCreditsError
+        Nothing is held.
+    StaleAttemptError
+        A newer attempt has the run.
+    """
+    accounts, attempt = accounts_of(settings), writer.number
+    accounts.claim(writer.run_id, attempt)
+    held = accounts.holds(writer.run_id)
+    if held and held[-1].is_open:
+        hold = held[-1]
+    elif held and not images:  # settled, and cut off before that was journalled
+        return Payment(accounts, writer.run_id, attempt, 0)
+    else:
+        key = f"hold:{writer.run_id}" + (f":{attempt}" if held else "")
+        hold = accounts.hold(user, price(images), writer.run_id, attempt=attempt, key=key)
+        reach("credits_held")
+    event = next((event for event in state.holds if event.key == hold.key), None)
+    if event is None:
+        event = CreditsHeld(user=user, amount=hold.amount, key=hold.key, images=images)
+        writer.append(event).result()
+        reach("credits_held_journalled")
+    return Payment(accounts, writer.run_id, attempt, event.amount // event.images if event.images else 0)
