@@ -31,9 +31,9 @@ class NightlyParameters(StrictModel):
     recovery: dict[str, Any] = {}
     """parameters of the recovery"""
     batch: dict[str, Any] = Field(default={})
-    """parameters of the batch; `{date}` in run_id becomes the day, so that a call repeated the same day goes on"""
+    """parameters of the batch; `{date}` in run_id becomes the day: a call repeated that day goes on"""
     overlap: Literal["refuse", "queue"] = "refuse"
-    """what to do while another process is still at work on a run: leave it (exit code 6), or wait for its end"""
+    """what to do while another process still works on a run: leave it (exit code 6), or wait"""
 
 
 def run_nightly(
