@@ -74,8 +74,8 @@ class FigureBackend(InProcess):
         return []
 
     def typical_s(self, width: int, height: int) -> float:
-        """Return the usual seconds for one image (measured: 0.1 s and 0.4 s a megapixel)."""
-        return 0.1 + 0.4 * width * height / 1e6
+        """Return the usual seconds for one image (measured: benchmarks/bench_figure.py)."""
+        return 0.06 + 0.25 * width * height / 1e6
 
     async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
         """Draw one image.

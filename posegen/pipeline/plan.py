@@ -15,7 +15,7 @@ import msgspec
 
 from posegen import credits as prices
 from posegen.backends import Backend, get_backend
-from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, description, enhanced_prompt
+from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
 from posegen.parameters import BatchParameters
 from posegen.pipeline.control import control_map_sha256
@@ -165,12 +165,15 @@ def build_plan(
     backend = get_backend(parameters.backend)
     poses: Sequence[Pose | None] = [None] if parameters.text_alone else select_poses(parameters, library)
     tasks: dict[str, ImageTask] = {}
+    prompts: list[EnhancedPrompt] = []
     for pose, view, avatar, words, repeat in _combinations(parameters, poses):
-        task = _task(parameters, backend, pose, view, avatar, words, repeat, len(tasks))
+        task, prompt = _task(parameters, backend, pose, view, avatar, words, repeat, len(tasks))
         tasks.setdefault(task.task_id, task)
+        prompts.append(prompt)
         if on_task is not None:
             on_task()
-    return Plan(parameters, tuple(tasks.values()), tuple(_notes(parameters, backend)))
+    notes = (*_notes(parameters, backend), *_prompt_notes(prompts))
+    return Plan(parameters, tuple(tasks.values()), notes)
 
 
 def _combinations(
@@ -190,14 +193,15 @@ def _task(
     words: str,
     repeat: int,
     index: int,
-) -> ImageTask:
+) -> tuple[ImageTask, EnhancedPrompt]:
     conditioning = _conditioning(parameters, backend, pose)
     pose_words = description(pose, view) if pose is not None and conditioning != "none" else ""
+    prompt = compose_prompt(words, pose_words, avatar)
     negative = parameters.negative_prompt
     fields: dict[str, Any] = {
         "backend": backend.name,
         "user_prompt": words,
-        "prompt": enhanced_prompt(words, pose_words, avatar),
+        "prompt": prompt.text,
         "negative_prompt": DEFAULT_NEGATIVE_PROMPT if negative is None else negative,
         "avatar": avatar,
         "seed": image_seed(parameters.seed, pose, view, avatar, words, repeat),
@@ -218,7 +222,7 @@ def _task(
     if pose is not None and conditioning == "control":
         fields["control_map_sha256"] = control_map_sha256(pose, view, parameters.width, parameters.height)
     task = ImageTask(task_id="", index=index, **fields)
-    return msgspec.structs.replace(task, task_id=task_id(task))
+    return msgspec.structs.replace(task, task_id=task_id(task)), prompt
 
 
 def task_id(task: ImageTask) -> str:
@@ -247,3 +251,12 @@ def _notes(parameters: BatchParameters, backend: Backend) -> Iterator[str]:
         yield "images from text alone: pose accuracy does not apply"
     if backend.negative_prompt_note and parameters.negative_prompt:
         yield backend.negative_prompt_note
+
+
+def _prompt_notes(prompts: Sequence[EnhancedPrompt]) -> Iterator[str]:
+    shortened = [prompt for prompt in prompts if prompt.dropped]
+    if shortened:
+        left_out = ", ".join(dict.fromkeys(part for prompt in shortened for part in prompt.dropped))
+        yield f"{len(shortened)} prompts exceed {shortened[0].max_tokens} tokens; left out: {left_out:.300}"
+    if any(not prompt.within_limit for prompt in prompts):
+        yield "the words alone may exceed the model's limit: they are kept, but their end may go unread"

@@ -4,7 +4,6 @@ import threading
 from typing import Any
 
 import pytest
-from tests.pipeline.conftest import PlainBackend
 
 from posegen.backends import GeneratedImage, ImageRequest, Workshop
 from posegen.errors import ImageFailedError, ResultGoneError
@@ -14,6 +13,7 @@ from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import start
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings
+from tests.pipeline.conftest import PlainBackend
 
 
 def plan(**values: Any) -> Plan:

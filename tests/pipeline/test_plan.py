@@ -148,3 +148,12 @@ def test_tasks_survive_json() -> None:
         again = msgspec.json.decode(msgspec.json.encode(task), type=ImageTask)
         assert again == task
         assert task_id(again) == task.task_id
+
+
+def test_words_that_are_too_long_are_kept_and_what_was_left_out_is_named() -> None:
+    words = "a quiet street in the evening " * 70
+    made = plan(prompt=words, avatar={"gender": "female"})
+    assert all(task.prompt.startswith(words) for task in made.tasks)
+    assert any("left out: " in note and "gender" in note for note in made.notes)
+    assert not plan(prompt="a street").notes
+    assert any("their end may go unread" in note for note in plan(prompt=words * 3).notes)
