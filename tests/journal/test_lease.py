@@ -330,6 +330,23 @@ def test_looking_never_takes_a_run_from_who_wants_it(tmp_path):
     assert seen <= {"ours-alive", "dead"}
 
 
+def test_who_begins_while_one_looks_is_not_taken_for_dead(tmp_path, monkeypatch):
+    attempt(tmp_path, dead_owner())
+    RunLease.acquire(tmp_path, "r").release()
+    leases = []
+
+    def begin_after_the_look(root, run_id, me):
+        held = run_lock.is_locked(root, run_id, me)
+        if not leases:
+            leases.append(RunLease.acquire(root, run_id))
+            attempt(root)
+        return held
+
+    monkeypatch.setattr("posegen.journal.lease.is_locked", begin_after_the_look)
+    assert owner_status(tmp_path, "r").state == "ours-alive"
+    leases[0].release()
+
+
 def test_a_run_left_on_another_machine_is_claimed_when_it_was_seen_quiet(tmp_path, watch, monotonic):
     attempt(tmp_path, ELSEWHERE)
     since = fold(read_segments(journal_folder(tmp_path, "r"))).attempts[0].started_at
@@ -630,6 +647,7 @@ def test_a_run_that_does_not_exist_has_no_owner_and_looking_makes_nothing(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.faults
 def test_a_folder_that_may_only_be_read_can_still_be_asked(tmp_path, monkeypatch, holder):
     process = holder()
 
@@ -638,6 +656,9 @@ def test_a_folder_that_may_only_be_read_can_still_be_asked(tmp_path, monkeypatch
 
     monkeypatch.setattr(run_lock, "_try_lock", refuse)
     assert owner_status(tmp_path, "r").state == "ours-alive"
+    (journal_folder(tmp_path, "r") / "0001.jsonl").rename(tmp_path / "not yet begun")
+    assert owner_status(tmp_path, "r").owner.pid == process.pid
+    (tmp_path / "not yet begun").rename(journal_folder(tmp_path, "r") / "0001.jsonl")
     with pytest.raises(JournalError, match="permission denied"):
         RunLease.acquire(tmp_path, "r")
     process.kill()
