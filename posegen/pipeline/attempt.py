@@ -28,6 +28,10 @@ from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
 from posegen.settings import Settings
 from posegen.storage import check_writable, open_storage
+from posegen.storage.atomic import TEMPORARY_PREFIX
+
+STORED_IN = ("images", "originals", "thumbnails", "exports")
+"""Folders of a run that only its owner writes to."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
         if state.status == "finished":
             return None
+        _sweep(settings.root / "runs" / begin.run_id)
         planned = begin.planned if state.spec_hash is None else None
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks))
@@ -95,6 +100,16 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         engine.start()
         undo.pop_all()
     return engine
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what earlier owners were writing when they were killed; the run must be ours.
+
+    Only where images are written: other files of the run (its notebook, its sheet) have writers of their own.
+    """
+    for part in STORED_IN:
+        for unfinished in (folder / part).rglob(f"{TEMPORARY_PREFIX}*"):
+            unfinished.unlink(missing_ok=True)
 
 
 def check_resumable(state: RunState) -> None:

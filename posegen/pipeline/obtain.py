@@ -64,14 +64,14 @@ async def obtain_image(
             return adopted, "adopted"
     if earlier.submissions:
         request_id = earlier.submissions[-1].request_id
-        reason = "it was sent to a provider that gives no request ids"
+        reason = "it may have been bought, and there is no request id to ask for it"
         if request_id and backend.keeps_results:
             try:
                 return await fetch_image(run_id, task, backend, storage, pools, request_id), "fetched"
             except ResultGoneError as exc:
                 reason = f"the provider no longer has request {request_id}: {exc}"
         _decide(earlier.policy or ("ask" if backend.paid else "retry"), reason, request_id)
-    if backend.paid and not backend.keeps_results:
+    if backend.paid:  # before it is called: until its request id is journalled, nobody knows it was bought
         await pools.submitted("")
     return await make_image(run_id, task, backend, storage, pools), "made"
 
