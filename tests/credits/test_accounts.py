@@ -32,8 +32,10 @@ def test_a_new_user_has_the_starting_grant_once(accounts, path):
     assert accounts.balance("ann") == 1000
     assert accounts.balance("ann") == 1000
     assert open_accounts(path, starting_grant=5).balance("ann") == 1000
-    assert open_accounts(path, starting_grant=5).balance("bob") == 5
-    assert kinds(accounts, "ann") == [("opening", 1000)]
+    later = open_accounts(path, starting_grant=5)
+    assert later.balance("bob") == 5
+    later.grant("ann", 1, key="k")
+    assert kinds(accounts, "ann") == [("opening", 1000), ("grant", 1)]
 
 
 def test_the_starting_grant_is_there_before_whatever_comes_first(accounts):
