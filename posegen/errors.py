@@ -13,6 +13,7 @@ PosegenError
 │   ├── ObjectNotFoundError    no object has that key
 │   └── ObjectExistsError      the key holds other bytes, which are not replaced
 ├── JournalError               the journal could not be written or read (exit code 1)
+│   └── RunTakenOverError      another attempt has the run (exit code 6)
 ├── ImageDataError             bytes that should be a picture are not one, or not a safe one (exit code 1)
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key or its server
@@ -186,6 +187,12 @@ class ObjectExistsError(StorageError):
 
 class JournalError(PosegenError):
     """The journal could not be written or read."""
+
+
+class RunTakenOverError(JournalError):
+    """Another attempt has the run: this one writes nothing more."""
+
+    exit_code = 6
 
 
 class ImageDataError(PosegenError):

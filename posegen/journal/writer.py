@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 
 from posegen import __version__
-from posegen.errors import JournalError, PosegenError, StorageFullError
+from posegen.errors import JournalError, PosegenError, RunTakenOverError, StorageFullError
 from posegen.journal.events import AttemptStarted, Event, Owner, encode_line, timestamp, utc_now
 from posegen.journal.owner import current_owner
 from posegen.journal.segments import SegmentFile, accepted_lengths, list_segments, owning_run, segment_name
@@ -237,7 +237,7 @@ class SegmentWriter:
     def _check_still_owner(self) -> None:
         """Refuse to acknowledge what a successor may not have counted, or what nobody can find."""
         if self._next_path.exists():
-            raise JournalError(
+            raise RunTakenOverError(
                 f"run {self.run_id}: attempt {self.number + 1} has taken over from attempt {self.number}"
             )
         if os.fstat(self._descriptor).st_nlink == 0:
@@ -296,8 +296,10 @@ def _check_run(earlier: list[SegmentFile], run_id: str) -> None:
         )
 
 
-def _taken(run_id: str, number: int) -> JournalError:
-    return JournalError(f"run {run_id}: attempt {number} was started by another process at the same time")
+def _taken(run_id: str, number: int) -> RunTakenOverError:
+    return RunTakenOverError(
+        f"run {run_id}: attempt {number} was started by another process at the same time"
+    )
 
 
 def _journal_error(exc: OSError, path: Path) -> PosegenError:
