@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from posegen.backends import Backend, get_backend
-from posegen.errors import BackendError, JournalError, PosegenError, StorageError
+from posegen.errors import BackendError, JournalError, PosegenError, StaleAttemptError, StorageError
 from posegen.failpoints import reach
 from posegen.journal import (
     AttemptFinished,
@@ -30,6 +30,7 @@ from posegen.journal import (
     TaskFailed,
     TaskSubmitted,
     TaskUnknown,
+    superseded,
 )
 from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.obtain import Earlier, OutcomeUnknownError, UnknownPolicy, obtain_image
@@ -160,7 +161,7 @@ class Engine:
         try:
             asyncio.run(self._attempt())
         except PosegenError as exc:
-            self.error = exc
+            self.error = self._stale() or exc
         except Exception as exc:
             log.exception("the engine failed")
             self.error = PosegenError(f"the engine failed: {type(exc).__name__}: {exc}")
@@ -170,6 +171,13 @@ class Engine:
             self._io.shutdown(wait=False, cancel_futures=True)
             self._at_end()
             self._finished.set()
+
+    def _stale(self) -> StaleAttemptError | None:
+        """Return what is wrong if another process has taken the run over; nothing of ours counts any more."""
+        attempt = self._writer.number
+        if not superseded(self.job.folder, attempt):
+            return None
+        return StaleAttemptError(self.job.run_id, attempt=attempt, newest=attempt + 1)
 
     async def _attempt(self) -> None:
         """Work through the queue, then settle and journal how it ended."""
@@ -183,7 +191,8 @@ class Engine:
         finally:
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
-            (self.job.folder / STOP_FILE).unlink(missing_ok=True)
+            if self._stale() is None:  # else it is meant for whoever has the run now
+                (self.job.folder / STOP_FILE).unlink(missing_ok=True)
 
     def _outcome(self) -> str:
         if self.stop_reason:

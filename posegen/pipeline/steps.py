@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from posegen.backends import Backend, GeneratedImage, ImageRequest
 from posegen.controlnet.draw import draw_map
-from posegen.errors import ImageDataError
+from posegen.errors import ImageDataError, ObjectExistsError
 from posegen.failpoints import reach
 from posegen.images import (
     SourceKind,
@@ -134,10 +134,19 @@ async def _store_from(
     image, thumbnail = await pools.on_cpu(lambda: _encode(task, generated, watch))
     with watch.stage("store"):
         key, small_key = image_key(run_id, task.task_id), thumbnail_key(run_id, task.task_id)
+        try:
+            stored = await pools.on_io(
+                lambda: storage.put(key, image, content_type="image/png", if_absent=True)
+            )
+        except ObjectExistsError:  # from an owner that this one took over from, or that took over from it
+            there = await adopt_image(run_id, task, storage, pools)
+            if there is None:
+                raise
+            return there
+        reach("image_stored")
+        # After the image: whoever was late with that must not put another picture's thumbnail beside it.
         await pools.on_io(lambda: storage.put(small_key, thumbnail, content_type="image/jpeg"))
-        reach("thumbnail_stored")
-        stored = await pools.on_io(lambda: storage.put(key, image, content_type="image/png", if_absent=True))
-    reach("image_stored")
+    reach("thumbnail_stored")
     height, width = generated.pixels.shape[:2]
     return ImageRecord(
         task_id=task.task_id,

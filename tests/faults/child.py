@@ -1,13 +1,14 @@
-"""Drives runs in processes that may be killed at any moment. Run as a script by `harness.Nursery`.
+"""Drive runs in processes that may be killed at any moment. Run as a script by `harness.Nursery`.
 
-Reads one order (JSON) a line, forks a process for it, answers with its pid. What a process does it writes into
-its diary, a file: what was written before a SIGKILL stays.
+Reads one order (JSON) a line, forks a process for it, answers with its pid. What a process does it
+writes into its diary, a file: what was written before a SIGKILL stays.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import errno
 import functools
 import json
@@ -18,9 +19,11 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from posegen import backends, failpoints
@@ -31,9 +34,6 @@ from posegen.parameters import BatchParameters, check
 from posegen.pipeline import run as runs
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.settings import Settings
-
-FAILING_INDEX = 3
-"""The image of this index fails for good."""
 
 
 class Diary:
@@ -77,15 +77,19 @@ class Plain(InProcess):
     def make(self, request: ImageRequest) -> GeneratedImage:
         self._diary.say("makes", task=request.task.task_id)
         self.hold_on()
-        if request.task.index == FAILING_INDEX:
+        if self.fails(request):
             raise ImageFailedError("it fails", code="MADE_TO_FAIL")
         return self.picture(request, request.task.index)
+
+    def fails(self, request: ImageRequest) -> bool:
+        """Return whether this image fails for good."""
+        return request.task.index == self._order.get("failing")
 
     def hold_on(self) -> None:
         """Wait until the parent makes the file `gate`, if there is to be one."""
         gate = self._order.get("gate")
         deadline = time.monotonic() + 60
-        while gate and not os.path.exists(gate) and time.monotonic() < deadline:
+        while gate and not Path(gate).exists() and time.monotonic() < deadline:
             threading.Event().wait(0.005)
 
     def picture(self, request: ImageRequest, number: int) -> GeneratedImage:
@@ -120,7 +124,7 @@ class Queued(Plain):
         answer = await workshop.on_cpu(lambda: self.ask(result=request_id))
         if "number" not in answer:
             raise ResultGoneError("the shop has lost it", code="RESULT_GONE")
-        if request.task.index == FAILING_INDEX:
+        if self.fails(request):
             raise ImageFailedError("it failed there", code="MADE_TO_FAIL")
         return self.picture(request, answer["number"])
 
@@ -132,7 +136,7 @@ class Blind(Plain):
     paid = True
 
     def make(self, request: ImageRequest) -> GeneratedImage:
-        if request.task.index == FAILING_INDEX:
+        if self.fails(request):
             raise ImageFailedError("it fails", code="MADE_TO_FAIL")
         answer = self.buy(request)
         failpoints.reach("bought")
@@ -234,7 +238,7 @@ def fail_disk(order: dict[str, Any], diary: Diary) -> None:
                 number = count
             if number == fault["nth"] or (fault["stays"] and number > fault["nth"]):
                 if number == fault["nth"]:
-                    diary.say("fault", call=name)
+                    diary.say("fault", call=name, file=str(Path(f"/proc/self/fd/{arguments[0]}").readlink()))
                 raise OSError(code, os.strerror(code))
             return real(*arguments, **options)
 
@@ -242,6 +246,20 @@ def fail_disk(order: dict[str, Any], diary: Diary) -> None:
 
     for name in ("write", "fsync", "fdatasync"):
         setattr(os, name, failing(name))
+
+
+def live_in_another_time(order: dict[str, Any]) -> None:
+    """Set the journal's clock and posegen's version as the order says."""
+    back = timedelta(seconds=order.get("clock_back_s", 0))
+    real = writer.timestamp
+    writer.timestamp = lambda moment: real(moment - back)  # type: ignore[attr-defined]
+    writer.__version__ = order.get("version", writer.__version__)  # type: ignore[attr-defined]
+
+
+def replanned(plan: Plan) -> Plan:
+    """Return what another version might make of the same parameters: other words, and so other tasks."""
+    tasks = [msgspec.structs.replace(t, task_id=f"{t.index:032x}", prompt="other words") for t in plan.tasks]
+    return dataclasses.replace(plan, tasks=tuple(tasks))
 
 
 @functools.lru_cache(maxsize=64)
@@ -264,7 +282,10 @@ def drive(order: dict[str, Any], plan: Plan | None) -> int:
     settings = Settings(
         root=Path(order["root"]), cpu_threads=2, stall_after_s=order.get("stall_after_s", 1800.0)
     )
+    live_in_another_time(order)
     fail_disk(order, diary)
+    if plan is not None and order.get("replanned"):
+        plan = replanned(plan)
     code = 1
     try:
         if plan is not None:
@@ -297,7 +318,8 @@ def serve() -> None:
             for standard in (0, 1, 2) if "stderr" not in order else (0, 1):
                 os.dup2(quiet, standard)
             os._exit(drive(order, plan))
-        print(pid, flush=True)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

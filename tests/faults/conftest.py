@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.faults.harness import Nursery, Shop, Story, a_nursery, a_shop
 
 collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]

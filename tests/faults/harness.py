@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import select
@@ -202,6 +203,7 @@ class Story:
     backend: str = "plain"
     run_id: str = "r"
     images: int = IMAGES
+    failing: int | None = 3
     concurrency: int = 2
     more: dict[str, Any] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
@@ -213,7 +215,7 @@ class Story:
         whole = {
             "root": str(self.root), "run_id": self.run_id, "shop": self.shop.port,
             "diary": str(self.root.parent / f"{self.root.name}-{self.run_id}-{number}.diary"),
-            "plan": self.plan, **order,
+            "plan": self.plan, "failing": self.failing, **order,
         }  # fmt: skip
         if order.get("resume"):
             del whole["plan"]
@@ -255,9 +257,10 @@ class Story:
             if line["sha256"]
         }
 
-    def check(self, failed: int = 1) -> RunState:
+    def check(self) -> RunState:
         """Check that the run is finished and that nothing was lost, doubled, torn or charged wrongly."""
         state = self.state
+        failed = int(self.failing is not None and self.failing < self.images)
         assert state.status == "finished", (state.status, [child.lines()[-1:] for child in self.children])
         assert (state.made, state.failed) == (self.images - failed, failed)
         self.check_images(state)
@@ -323,7 +326,7 @@ class Story:
             if owned:
                 times.append((owned[0], freed[0] if freed else lines[-1]["at"]))
         times.sort()
-        for (_, end), (begin, _) in zip(times, times[1:], strict=False):
+        for (_, end), (begin, _) in itertools.pairwise(times):
             assert end <= begin, "two owners at one time"
 
     def check_credits(self, state: RunState) -> None:
