@@ -24,7 +24,9 @@ PosegenError
 │   └── CreditsConflictError   the idempotency key belongs to another entry
 ├── StaleAttemptError          a newer attempt has the run (exit code 6)
 ├── ImagesFailedError          some images of a finished run failed (exit code 3)
+├── RecoveryFailedError        a recovery could not do all it should (exit code 1)
 ├── RunInterruptedError        the run was stopped and can be resumed (exit code 5)
+├── NightOwnedError            the last night is still at work (exit code 6)
 └── RunOwnedError              another process drives the run (exit code 6)
 
 Every error keeps its facts as attributes and survives pickling.
@@ -292,6 +294,19 @@ class ImagesFailedError(PosegenError):
         self.planned = planned
 
 
+class RecoveryFailedError(PosegenError):
+    """A recovery could not do what some runs need.
+
+    Parameters
+    ----------
+    run_ids : sequence of str
+    """
+
+    def __init__(self, run_ids: Sequence[str]) -> None:
+        self.run_ids = list(run_ids)
+        super().__init__(f"not all went well with {', '.join(self.run_ids)}; the recovery's report says why")
+
+
 class RunInterruptedError(PosegenError):
     """The run was stopped and can be resumed."""
 
@@ -305,6 +320,16 @@ class RunInterruptedError(PosegenError):
         self.run_id = run_id
         self.done = done
         self.planned = planned
+
+
+class NightOwnedError(PosegenError):
+    """Another `posegen nightly` of the same parameters file is still at work."""
+
+    exit_code = 6
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"another posegen nightly of {file} is still at work")
+        self.file = file
 
 
 class RunOwnedError(PosegenError):

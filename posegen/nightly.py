@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import Field
 
-from posegen.errors import RunOwnedError
-from posegen.journal import OwnerStatus, owner_status, run_ids
+from posegen.errors import NightOwnedError, PosegenError, RunOwnedError
+from posegen.journal import owner_status, run_ids
 from posegen.notebook_runs import GivenParameters, run_notebook
 from posegen.notebook_runs.given import read_parameters_file
+from posegen.notebook_runs.runner import dry_run
 from posegen.parameters import BatchParameters, RecoveryParameters, StrictModel, check
-from posegen.recovery import recover
+from posegen.pipeline.signals import stopping_cleanly
+from posegen.recovery import Stopper, recover
 from posegen.settings import load_settings
+from posegen.storage import check_writable
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 Say = Callable[[str], None]
+Wait = Callable[[float], object]
 
 POLL_S = 5.0
-"""How often a queued night looks whether the others have ended."""
+"""How often a queued night looks whether the last one has ended."""
+
+DATE = "{date}"
 
 
 class NightlyParameters(StrictModel):
@@ -31,36 +43,59 @@ class NightlyParameters(StrictModel):
     recovery: dict[str, Any] = {}
     """parameters of the recovery"""
     batch: dict[str, Any] = Field(default={})
-    """parameters of the batch; `{date}` in run_id becomes the day: a call repeated that day goes on"""
+    """parameters of the batch; `{date}` in run_id becomes the day (UTC): a call repeated that day goes on"""
     overlap: Literal["refuse", "queue"] = "refuse"
-    """what to do while another process still works on a run: leave it (exit code 6), or wait"""
+    """what to do while the last night is still at work: refuse this one (exit code 6), or wait for its end"""
 
 
-def run_nightly(
-    file: Path, *, say: Say, now: datetime | None = None, wait: Callable[[float], None] | None = None
-) -> int:
-    """Recover, then run the batch; return the exit code, as of `posegen run`.
+def run_nightly(file: Path, *, say: Say, now: datetime | None = None, wait: Wait = time.sleep) -> int:
+    """Recover, then run the batch; return the exit code.
+
+    It is the batch's, as of `posegen run`; if that went well, the recovery's.
 
     Raises
     ------
     InputError
         A parameter is wrong: found before anything is done.
-    RunOwnedError
-        Another process is still at work, and `overlap` is "refuse".
+    NightOwnedError, RunOwnedError
+        The last night is still at work, and `overlap` is "refuse".
+    InsufficientCreditsError
+        The batch's user cannot pay for it.
     """
     parameters = check(NightlyParameters, read_parameters_file(file))
     recovery = check(RecoveryParameters, parameters.recovery, within="recovery")
     batch = _dated(parameters.batch, now or datetime.now(UTC))
     check(BatchParameters, batch, within="batch")
-    _wait_for_others(parameters.overlap, say, wait)
-    for line in recover(recovery, on_progress=lambda _: None).lines():
-        say(f"recovery: {line}")
     given = GivenParameters(yaml_texts=[yaml.safe_dump(batch)])
+    dry_run("batch_generation", given)
+    check_writable(load_settings().root)
+    with _only_night(file, parameters, say, wait):
+        recovered = _recover(recovery, say)
+        if recovered == 5:
+            return _end(5, say)
+        code = _run_batch(given, say)
+        return _end(code or recovered, say)
+
+
+def _recover(parameters: RecoveryParameters, say: Say) -> int:
+    stopper = Stopper()
+    with stopping_cleanly(stopper.stop):
+        report = recover(parameters, on_progress=lambda _: None, stopper=stopper)
+    for line in report.lines():
+        say(f"recovery: {line}")
+    return report.exit_code
+
+
+def _run_batch(given: GivenParameters, say: Say) -> int:
     code, summary = run_notebook("batch_generation", given, say=lambda line: say(f"batch: {line}"))
     if summary is not None:
         facts = summary.facts()
         counts = f"{facts['made']} of {facts['planned']} images made, {facts['failed']} failed"
         say(f"batch: {counts}: {facts['folder']}")
+    return code
+
+
+def _end(code: int, say: Say) -> int:
     say(f"exit code {code}")
     return code
 
@@ -68,29 +103,60 @@ def run_nightly(
 def _dated(batch: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     values = dict(batch)
     if isinstance(values.get("run_id"), str):
-        values["run_id"] = values["run_id"].replace("{date}", f"{now:%Y%m%d}")
+        values["run_id"] = values["run_id"].replace(DATE, f"{now:%Y%m%d}")
     return values
 
 
-def _wait_for_others(overlap: str, say: Say, wait: Callable[[float], None] | None) -> None:
-    """Return when no other process of this machine is at work on a run."""
-    root = load_settings().root
+@contextmanager
+def _only_night(file: Path, parameters: NightlyParameters, say: Say, wait: Wait) -> Iterator[None]:
+    """Be the only process at work on the nights of this file; refuse or wait as long as another is."""
     told = False
-    while (busy := _busy(root)) is not None:
-        run_id, owner = busy
-        if overlap == "refuse":
-            pid, host = (owner.owner.pid, owner.owner.host) if owner.owner else (None, "")
-            raise RunOwnedError(run_id, pid=pid, host=host, since=owner.since)
+    while True:
+        lock = _lock(file)
+        reason = _owned_night(parameters) if lock is not None else NightOwnedError(str(file))
+        if lock is not None and reason is None:
+            break
+        if lock is not None:
+            lock.release()
+        if parameters.overlap == "refuse" and reason is not None:
+            raise reason
         if not told:
-            say(f"waiting: run {run_id} is still being made")
+            say(f"waiting: {reason}")
             told = True
-        (wait or time.sleep)(POLL_S)
+        wait(POLL_S)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _busy(root: Path) -> tuple[str, OwnerStatus] | None:
-    """Return a run that a process of this machine works on, with its owner."""
+def _lock(file: Path) -> BaseFileLock | None:
+    """Lock the nights of a parameters file; None if another process has it. Free as soon as that dies."""
+    from filelock import FileLock, Timeout
+
+    name = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    path = load_settings().root / "locks" / f"nightly-{name}.night"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock
+
+
+def _owned_night(parameters: NightlyParameters) -> PosegenError | None:
+    """Return who drives the run of a night, if somebody does: the kernel of a killed call, or a recovery."""
+    template = parameters.batch.get("run_id")
+    if not isinstance(template, str):
+        return None
+    pattern = re.compile(re.escape(template).replace(re.escape(DATE), r"\d{8}"))
+    root = load_settings().root
     for run_id in run_ids(root):
-        owner = owner_status(root, run_id)
-        if owner.state == "ours-alive":
-            return run_id, owner
+        if not pattern.fullmatch(run_id):
+            continue
+        status = owner_status(root, run_id)
+        if status.state == "ours-alive":
+            pid, host = (status.owner.pid, status.owner.host) if status.owner else (None, "")
+            return RunOwnedError(run_id, pid=pid, host=host, since=status.since)
     return None

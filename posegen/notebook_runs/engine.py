@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import zmq
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
@@ -18,6 +21,7 @@ from papermill.iorw import papermill_io
 from traitlets.config import Config
 
 from posegen import parameters as schemas
+from posegen.executed_notebook import mark_cut_off
 from posegen.parameters import SCHEMAS
 from posegen.pipeline.engine import request_stop
 from posegen.pipeline.signals import stopping_cleanly
@@ -25,6 +29,7 @@ from posegen.storage.atomic import write_atomically
 
 ENGINE = "posegen"
 ATOMIC_SCHEME = "posegen-atomic://"
+KERNEL_DIED = "the notebook's kernel died or was killed"
 SHUTDOWN_WAIT_S = 30
 """A kernel that is told to end gets this long to finish what is in flight."""
 
@@ -42,11 +47,16 @@ class PosegenEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
             A parameter is unknown or has a wrong type or value.
         """
         facts = nb_man.nb.metadata.papermill
-        schema = SCHEMAS.get(Path(str(facts.get("input_path", ""))).stem)
-        if schema is not None:
-            schemas.check(schema, facts.get("parameters", {}))
         settings = {"config": kernel_config(), "shutdown_wait_time": SHUTDOWN_WAIT_S}
-        return super().execute_managed_notebook(nb_man, kernel_name, **{**settings, **kwargs})
+        try:
+            schema = SCHEMAS.get(Path(str(facts.get("input_path", ""))).stem)
+            if schema is not None:
+                schemas.check(schema, facts.get("parameters", {}))
+            return super().execute_managed_notebook(nb_man, kernel_name, **{**settings, **kwargs})
+        except BaseException as exc:  # papermill would write that all cells are completed
+            what = KERNEL_DIED if isinstance(exc, DeadKernelError) else f"{type(exc).__name__}: {exc}"
+            mark_cut_off(nb_man.nb, what)
+            raise
 
 
 def kernel_config() -> Config:
@@ -103,6 +113,14 @@ class NotebookOutcome:
     kernel_died: bool = False
 
 
+def interrupt_kernels() -> None:
+    """Interrupt the kernels that this process runs, as a front end's stop button does."""
+    for child in psutil.Process(os.getpid()).children():
+        with suppress(psutil.Error):
+            if any(Path(word).match("kernel-*.json") for word in child.cmdline()):
+                child.send_signal(signal.SIGINT)
+
+
 def execute(
     notebook: Path,
     output: Path,
@@ -121,12 +139,11 @@ def execute(
     kernel : str, optional
         Name of the Jupyter kernel; by default the notebook's.
     run_folder : Path, optional
-        Where a SIGINT or SIGTERM leaves the word to stop; without it, signals act as usual.
+        Where a SIGINT or SIGTERM leaves the word to stop; without it, the kernel is interrupted.
     """
     register()
     output.parent.mkdir(parents=True, exist_ok=True)
-    stopping = stopping_cleanly(lambda: request_stop(run_folder)) if run_folder else nullcontext()
-    with stopping:
+    with stopping_cleanly(lambda: request_stop(run_folder) if run_folder else interrupt_kernels()):
         try:
             execute_notebook(
                 str(notebook),
@@ -142,5 +159,5 @@ def execute(
         except PapermillExecutionError as exc:
             return NotebookOutcome(output, f"{exc.ename}: {exc.evalue}", str(exc.ename))
         except DeadKernelError:
-            return NotebookOutcome(output, "the notebook's kernel died", "DeadKernelError", kernel_died=True)
+            return NotebookOutcome(output, KERNEL_DIED, "DeadKernelError", kernel_died=True)
     return NotebookOutcome(output)

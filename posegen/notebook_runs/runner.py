@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from posegen import errors
 from posegen import parameters as schemas
-from posegen.errors import ParameterError, RunNotFoundError
-from posegen.journal import RunState, read_run
+from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
+from posegen.executed_notebook import mend
+from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
 from posegen.parameters import SCHEMAS, BatchParameters
 from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.paying import check_credits, needed_for
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import check_run, new_run_id, run_folder
 from posegen.pipeline.summary import RunSummary
@@ -83,7 +86,7 @@ def run_notebook(
 
     Raises
     ------
-    InputError
+    InputError, RunOwnedError, InsufficientCreditsError
         Before a kernel starts.
     StorageError
         The folder cannot be written.
@@ -108,6 +111,8 @@ def _run_batch(
         summary = RunSummary(state, settings.root)
         return summary.exit_code, summary
     check_writable(settings.root)
+    _check_free(settings, run_id)
+    _check_credits(settings, plan, state)
     folder = run_folder(settings.root, run_id)
     (folder / STOP_FILE).unlink(missing_ok=True)
     say(f"run {run_id}: {len(plan.tasks)} images into {folder}")
@@ -115,11 +120,56 @@ def _run_batch(
     outcome = execute(
         prepared.notebook, output, {**prepared.values, "run_id": run_id}, kernel=kernel, run_folder=folder
     )
-    try:
-        summary = RunSummary(read_run(settings.root, run_id), settings.root)
-    except RunNotFoundError:
-        return _plain_exit_code(outcome, say), RunSummary(RunState(run_id=run_id), settings.root)
+    summary = RunSummary(_state_now(settings, run_id), settings.root)
+    if outcome.kernel_died:
+        mend(outcome.path, summary.state, outcome.error or "")
     return _batch_exit_code(summary, outcome, say), summary
+
+
+def _state_now(settings: Settings, run_id: str) -> RunState:
+    """Return how a run stands; one that never began is empty."""
+    try:
+        return read_run(settings.root, run_id)
+    except RunNotFoundError:
+        return RunState(run_id=run_id)
+
+
+def _check_free(settings: Settings, run_id: str) -> None:
+    """Refuse a run that another process drives, before a kernel starts for nothing; the kernel asks again.
+
+    Raises
+    ------
+    RunOwnedError
+    """
+    status = owner_status(settings.root, run_id)
+    if status.state not in ("ours-alive", "foreign"):
+        return
+    quiet_s = stall_after_s = None
+    if status.state == "foreign":
+        quiet_s, stall_after_s = ForeignWatch(settings.root).quiet_s(run_id), settings.stall_after_s
+        if quiet_s >= stall_after_s:
+            return
+    raise RunOwnedError(
+        run_id,
+        pid=status.owner.pid if status.owner else None,
+        host=status.owner.host if status.owner else "",
+        since=status.since,
+        quiet_s=quiet_s,
+        stall_after_s=stall_after_s,
+    )
+
+
+def _check_credits(settings: Settings, plan: Plan, state: RunState | None) -> None:
+    """Refuse a run that its user cannot pay, before a kernel starts; the hold itself is taken by the run.
+
+    Raises
+    ------
+    InsufficientCreditsError
+    """
+    if state is None or state.spec_hash is None:
+        check_credits(settings, plan.parameters.user, len(plan.tasks))
+    elif needed_for(settings, state):
+        check_credits(settings, state.user or "", len(state.pending))
 
 
 def next_notebook(folder: Path) -> Path:
@@ -134,11 +184,23 @@ def _batch_exit_code(summary: RunSummary, outcome: NotebookOutcome, say: Say) ->
     if outcome.error is None or outcome.error_name in expected:
         return summary.exit_code
     say(f"the notebook ended with {outcome.error}; see {outcome.path}")
-    return 5 if summary.state.status == "unfinished" and outcome.kernel_died else max(1, summary.exit_code)
+    if outcome.kernel_died and summary.state.status != "finished":
+        return 5
+    if outcome.error_name in ("RunOwnedError", "InsufficientCreditsError", "StaleAttemptError"):
+        return _exit_code_of(outcome.error_name)
+    return max(1, summary.exit_code)
 
 
 def _plain_exit_code(outcome: NotebookOutcome, say: Say) -> int:
     if outcome.error is None:
         return 0
     say(f"the notebook ended with {outcome.error}; see {outcome.path}")
-    return 2 if outcome.error_name in ("ParameterError", "UnknownNameError") else 1
+    return _exit_code_of(outcome.error_name or "")
+
+
+def _exit_code_of(error_name: str) -> int:
+    """Return the exit code of an error that a notebook ended with, known by its class's name."""
+    if error_name == "KeyboardInterrupt":
+        return 5
+    error = getattr(errors, error_name, None)
+    return error.exit_code if isinstance(error, type) and issubclass(error, PosegenError) else 1

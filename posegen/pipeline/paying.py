@@ -36,6 +36,12 @@ def check_credits(settings: Settings, user: str, images: int) -> None:
         raise InsufficientCreditsError(user, needed=needed, available=available)
 
 
+def needed_for(settings: Settings, state: RunState) -> int:
+    """Return the credits that going on with a run would take: none if they are on hold already."""
+    held = accounts_of(settings).holds(state.run_id)
+    return 0 if held and held[-1].is_open else price(len(state.pending))
+
+
 @dataclass(frozen=True)
 class Payment:
     """The hold that an attempt works on.
@@ -72,7 +78,7 @@ class Payment:
         ids = {hold.hold_id for hold in earlier}
         if not ids:
             return set()
-        entries = self.accounts.history(earlier[0].user)
+        entries = self.accounts.run_history(self.run_id)
         return {e.task_id for e in entries if e.kind == "refund" and e.hold_id in ids and e.task_id}
 
 

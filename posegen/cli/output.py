@@ -1,0 +1,98 @@
+"""What commands print: lines, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from posegen.pipeline.summary import RunSummary
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def say_on_stderr(line: str) -> None:
+    """Print a line on stderr."""
+    sys.stderr.write(line + "\n")
+
+
+def print_outcome(summary: RunSummary) -> None:
+    """Name what a run made and where it is."""
+    facts = summary.facts()
+    say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
+    if facts["exports_made"] or facts["exports_failed"]:
+        say(f"{facts['exports_made']} exports made, {facts['exports_failed']} failed")
+    if summary.contact_sheet_path.exists():
+        say(f"contact sheet  {short(summary.contact_sheet_path)}")
+    notebooks = sorted((summary.folder / "notebooks").glob("*.ipynb"))
+    if notebooks:
+        say(f"notebook       {short(notebooks[-1])}")
+    say(f"images         {short(summary.folder / 'images')}")
+    say(f"look closer    posegen show {facts['run_id']}")
+
+
+def short(path: Path) -> str:
+    """Return a path below the working folder without it, to be read and pasted."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    """Print a mapping as JSON, or as a line for each entry."""
+    if as_json:
+        print_json(facts)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _cell(value))
+    _console().print(table)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str) -> None:
+    """Print rows as JSON, or as a table with a column for each key."""
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say(empty)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    _console().print(table)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # Into a file or a pipe a table is as wide as it needs to be, so that grep sees whole lines.
+    width = None if sys.stdout.isatty() else 240
+    return Console(highlight=False, width=width)
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text  # Text, so that brackets in a prompt are not read as markup
+
+    if value is None or value == []:
+        return Text("-")
+    return Text(", ".join(map(str, value)) if isinstance(value, list) else str(value))
