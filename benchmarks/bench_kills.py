@@ -173,11 +173,11 @@ def main() -> None:
             if figures.kills.total() // 100 > said:
                 said = figures.kills.total() // 100
                 print(f"{figures.kills.total()} kills, {len(figures.broken)} runs broken", flush=True)
+        report(figures, time.monotonic() - began)
         late = late_owners(root, nursery, given.late, chance)
+        print(f"owners that woke up late            {late} rounds, 0 of their writes counted", flush=True)
         met = disk_faults(root, nursery, shop, given.disk_step) if given.disk_step else 0
-    report(figures, time.monotonic() - began)
-    print(f"owners that woke up late            {late} rounds, 0 of their writes counted")
-    print(f"disk faults                         {met} met, every run went on and is right")
+        print(f"disk faults                         {met} met, every run went on and is right")
     sys.exit(bool(figures.broken))
 
 
@@ -195,6 +195,7 @@ def report(figures: Figures, seconds: float) -> None:
         print(f"  killed {where:28} {count}")
     for line in figures.broken:
         print(f"BROKEN {line}")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.notebook]
 
 IMAGES = 24
 YAML = (
-    "{poses: [standing_relaxed, walking_stride, running_sprint], views: [0, 35, 90, 180], images_per_pose: 2, "
-    f"width: 256, height: 256, concurrency: 2, run_id: r, user: {USER}}}"
+    "{poses: [standing_relaxed, walking_stride, running_sprint], views: [0, 35, 90, 180], "
+    f"images_per_pose: 2, width: 256, height: 256, concurrency: 2, run_id: r, user: {USER}}}"
 )
 
 
