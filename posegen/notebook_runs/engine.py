@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import zmq
 from nbclient.exceptions import DeadKernelError
@@ -56,6 +57,8 @@ class PosegenEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         except BaseException as exc:  # papermill would write that all cells are completed
             what = KERNEL_DIED if isinstance(exc, DeadKernelError) else f"{type(exc).__name__}: {exc}"
             mark_cut_off(nb_man.nb, what)
+            # papermill saves it once more, and wants nodes, not dicts.
+            nb_man.nb = nbformat.from_dict(nb_man.nb)  # type: ignore[no-untyped-call]
             raise
 
 
