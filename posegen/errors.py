@@ -93,6 +93,8 @@ class UnknownNameError(InputError):
         sentence = f"unknown {self.kind} {self.name!r}"
         if self.nearest:
             sentence += f"; did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+        else:
+            sentence += "."
         if len(self.allowed) <= 40:
             sentence += f" Allowed: {', '.join(self.allowed) or 'none'}."
         else:

@@ -81,6 +81,15 @@ def test_every_problem_is_named_at_once() -> None:
         ({"backend_options": {"noise": 3}}, ["backend_options.noise", "joint_noise_deg"]),
         ({"backend_options": {"joint_noise_deg": -3}}, ["backend_options.joint_noise_deg", "-3"]),
         ({"run_id": "../x"}, ["run_id", "'../x'", "letters, digits"]),
+        ({"run_id": "a."}, ["run_id", "'a.'", "at both ends"]),
+        ({"prompt": "caf\udce9"}, ["prompt", "not valid text"]),
+        ({"avatar": {"extra": "a\ud800"}}, ["avatar", "not valid text"]),
+        ({"project": "a\x1b[31m"}, ["project", "control character"]),
+        ({"avatar": "female"}, ["avatar: 'female' is not allowed"]),
+        ({"avatar": []}, ["avatar", "empty list"]),
+        ({"categories": []}, ["nothing is selected"]),
+        ({"search": ""}, ["nothing is selected"]),
+        ({"avatar": {"gender": "30"}}, ["unknown value '30'. Allowed: female"]),
         ({"user": ""}, ["user", "''"]),
         ({"concurrency": 0}, ["concurrency", "0"]),
     ],
@@ -143,6 +152,11 @@ def test_a_notebook_gives_its_parameters() -> None:
 def test_a_misspelt_name_that_papermill_injected_is_refused() -> None:
     with pytest.raises(ParameterError, match="unknown parameter 'sead'; did you mean 'seed'"):
         batch_parameters(notebook(OWN_CELL, "# Parameters\nsead = 7\n"))
+
+
+def test_defaults_in_the_cell_select_the_sample_poses() -> None:
+    cell = 'poses: list = None\ncategories: list = []\nsearch: str = ""\nprompts: list = []'
+    assert batch_parameters(notebook(cell)).selected_poses == DEFAULT_POSES
 
 
 def test_a_misspelt_name_in_the_notebooks_own_cell_is_refused() -> None:

@@ -28,6 +28,7 @@ from posegen.poses.fitting import align_camera, fit_pose, misfit, nearest, unfli
 from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST, angle_vector
 from posegen.poses.kinematics import Postures, solve_many
 from posegen.poses.library import Pose, PoseLibrary
+from posegen.poses.search import FILLERS, stem, words_of
 from posegen.records import COLOR_NAMES, Conditioning, ImageTask
 
 FloatArray = NDArray[np.float64]
@@ -75,7 +76,7 @@ class FigureBackend(InProcess):
 
     def typical_s(self, width: int, height: int) -> float:
         """Return the usual seconds for one image (measured: benchmarks/bench_figure.py)."""
-        return 0.06 + 0.25 * width * height / 1e6
+        return 0.2 + 0.3 * width * height / 1e6
 
     async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
         """Draw one image.
@@ -202,29 +203,34 @@ def look_up(prompt: str) -> Pose:
 
     A prompt that matches no pose's words gives the library's first pose.
     """
-    words = set(_words(prompt))
+    words = set(_terms(prompt))
     scores = [sum(weight for word, weight in terms if word in words) for terms in _weighted_terms()]
     return list(PoseLibrary.builtin())[int(np.argmax(scores))]
 
 
 @lru_cache(maxsize=1)
 def _weighted_terms() -> tuple[tuple[tuple[str, float], ...], ...]:
-    """Return each pose's words and weights, scaled to length 1 so that long descriptions do not win."""
+    """Return each pose's terms and weights, scaled to length 1 so that long descriptions do not win.
+
+    Terms that stand in a third of the library (body, person, standing ...) tell nothing and are left out.
+    """
     documents = [
-        set(_words(" ".join([pose.name, pose.description, *pose.tags, pose.category])))
+        set(_terms(" ".join([pose.name, pose.description, *pose.tags, pose.category])))
         for pose in PoseLibrary.builtin()
     ]
-    counts = Counter(word for document in documents for word in document)
+    counts = Counter(term for document in documents for term in document)
     weighted = []
     for document in documents:
-        weights = {word: math.log((1 + len(documents)) / counts[word]) for word in document}
+        rare = [term for term in document if counts[term] * 3 <= len(documents)]
+        weights = {term: math.log(len(documents) / counts[term]) for term in rare}
         length = math.sqrt(sum(weight**2 for weight in weights.values())) or 1.0
-        weighted.append(tuple(sorted((word, weight / length) for word, weight in weights.items())))
+        weighted.append(tuple(sorted((term, weight / length) for term, weight in weights.items())))
     return tuple(weighted)
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]+", text.lower().replace("_", " "))
+def _terms(text: str) -> list[str]:
+    """Return the words that say something, each cut to its stem: kick, kicks and kicking are one."""
+    return [stem(word) for word in words_of(text.replace("_", " ")) if word not in FILLERS]
 
 
 def _notes(task: ImageTask, stance: Stance) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from posegen.cli.app import app, json_option
-from posegen.cli.output import print_facts, print_json, print_outcome, say, say_on_stderr
+from posegen.cli.output import command, print_facts, print_json, print_outcome, say, say_on_stderr
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -43,8 +43,8 @@ def demo() -> None:
     if summary is not None:
         print_outcome(summary)
         say("\nNext: `make lab` opens the notebook to change by hand, or choose poses of your own:")
-        say("  posegen poses --category yoga")
-        say("  posegen run batch_generation -p categories yoga -p seed 7")
+        say(f"  {command()} poses --category yoga")
+        say(f"  {command()} run batch_generation -p categories yoga -p seed 7")
     sys.exit(code)
 
 

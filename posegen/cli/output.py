@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,18 @@ def print_outcome(summary: RunSummary) -> None:
     if notebooks:
         say(f"notebook       {short(notebooks[-1])}")
     say(f"images         {short(summary.folder / 'images')}")
-    say(f"look closer    posegen show {facts['run_id']}")
+    say(f"look closer    {command()} show {facts['run_id']}")
+    for note in summary.notes():
+        say(f"note           {note}")
+
+
+def command() -> str:
+    """Return what to type for `posegen` here: its path where the shell would not find it."""
+    ours = Path(sys.executable).with_name("posegen")
+    found = shutil.which("posegen")
+    if found is not None and Path(found).absolute() == ours.absolute():
+        return "posegen"
+    return short(ours) if ours.exists() else f"{short(Path(sys.executable))} -m posegen.cli"
 
 
 def short(path: Path) -> str:
@@ -95,4 +107,5 @@ def _cell(value: Any) -> Any:
 
     if value is None or value == []:
         return Text("-")
-    return Text(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return Text("".join(char if char.isprintable() else " " for char in text))  # no terminal codes in data

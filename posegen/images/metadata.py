@@ -106,7 +106,7 @@ def a1111_parameters(task: ImageTask, *, model: str | None = None) -> str:
     Notes
     -----
     Readers of the convention take the last line for pairs only if it has three; size, seed and model are
-    always there. A user's own line "Negative prompt:" cannot be escaped in it; the recipe has the truth.
+    always there. Line ends in a prompt become spaces; the recipe has the prompt as it was.
     """
     pairs: list[tuple[str, object]] = [
         ("Steps", task.num_inference_steps),
@@ -117,11 +117,16 @@ def a1111_parameters(task: ImageTask, *, model: str | None = None) -> str:
         ("Model", model or task.model or task.backend),
         ("Version", f"posegen {__version__}"),
     ]
-    lines = [task.prompt.strip()]
+    lines = [_one_line(task.prompt)]
     if task.negative_prompt.strip():
-        lines.append(f"Negative prompt: {task.negative_prompt.strip()}")
+        lines.append(f"Negative prompt: {_one_line(task.negative_prompt)}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in pairs if value is not None))
     return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    """Return a prompt without line ends, so that no line of it can pass for one of the convention's own."""
+    return " ".join(text.split())
 
 
 def _quoted(value: object) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from posegen.errors import ParameterError, UnknownNameError
 from posegen.settings import project_folder
@@ -56,8 +57,13 @@ class GivenParameters:
     values: Sequence[tuple[str, str]] = ()
     raw: Sequence[tuple[str, str]] = ()
 
-    def merged(self) -> dict[str, Any]:
+    def merged(self, schema: type[BaseModel] | None = None) -> dict[str, Any]:
         """Return all parameters as one mapping.
+
+        Parameters
+        ----------
+        schema : type of model, optional
+            Where a parameter is text, a value after -p stays text: `-p run_id 20261123`.
 
         Raises
         ------
@@ -69,7 +75,9 @@ class GivenParameters:
             merged.update(read_parameters_file(path))
         for text in self.yaml_texts:
             merged.update(_mapping(text, "the text after -y"))
-        merged.update((name, _typed(value)) for name, value in self.values)
+        texts = _text_parameters(schema) if schema is not None else ()
+        for name, value in self.values:
+            merged[name] = value if name in texts and value != "None" else _typed(value)
         merged.update(self.raw)
         return merged
 
@@ -103,10 +111,14 @@ def _mapping(text: str, source: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise ParameterError(
-            "", f"{source} holds {type(value).__name__}, not a mapping of parameter names to values"
-        )
+        wrong = [name for name in value if not isinstance(name, str)] if isinstance(value, Mapping) else []
+        found = f"the name {wrong[0]!r}, which is not text" if wrong else type(value).__name__
+        raise ParameterError("", f"{source} holds {found}, not a mapping of parameter names to values")
     return dict(value)
+
+
+def _text_parameters(schema: type[BaseModel]) -> set[str]:
+    return {name for name, field in schema.model_fields.items() if field.annotation in (str, str | None)}
 
 
 def _typed(value: str) -> Any:

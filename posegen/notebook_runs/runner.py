@@ -9,7 +9,7 @@ from typing import Any
 
 from posegen import errors
 from posegen import parameters as schemas
-from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
+from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError, StorageError
 from posegen.executed_notebook import mend
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
@@ -50,8 +50,8 @@ def prepare(notebook: str, given: GivenParameters) -> Prepared:
         An unknown notebook; a parameter that is unknown, of a wrong type or not allowed; an empty selection.
     """
     path = find_notebook(notebook)
-    values = given.merged()
     schema = SCHEMAS.get(path.stem)
+    values = given.merged(schema)
     if schema is None:
         return Prepared(path, values, None)
     checked = schemas.check(schema, values)
@@ -114,7 +114,10 @@ def _run_batch(
     _check_free(settings, run_id)
     _check_credits(settings, plan, state)
     folder = run_folder(settings.root, run_id)
-    (folder / STOP_FILE).unlink(missing_ok=True)
+    try:
+        (folder / STOP_FILE).unlink(missing_ok=True)
+    except OSError as exc:
+        raise StorageError(f"the run's folder {folder} cannot be used: {exc.strerror or exc}") from exc
     say(f"run {run_id}: {len(plan.tasks)} images into {folder}")
     output = next_notebook(folder)
     outcome = execute(

@@ -17,7 +17,7 @@ from posegen.records import Avatar, View
 SIZE_STEP = 16
 MIN_SIZE = 256
 MAX_SIZE = 2048
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9])?")
 
 DEFAULT_POSES = ("standing_relaxed", "walking_stride", "hands_on_hips_confident")
 """What is made when nothing is selected: a small free run."""
@@ -99,7 +99,8 @@ class BatchParameters(StrictModel):
     def _allowed_run_id(cls, value: str | None) -> str | None:
         if value is not None and not RUN_ID.fullmatch(value):
             raise ValueError(
-                f"{value!r} is not allowed: 1 to 80 letters, digits, '_', '-' or '.', a letter or digit first"
+                f"{value!r} is not allowed: 1 to 80 letters, digits, '_', '-' or '.', "
+                "with a letter or digit at both ends"
             )
         return value
 
@@ -125,6 +126,8 @@ class BatchParameters(StrictModel):
     def _known_avatar(
         cls, value: dict[str, Any] | list[dict[str, Any]]
     ) -> dict[str, Any] | list[dict[str, Any]]:
+        if value == []:
+            raise ValueError("is an empty list: give attributes such as {gender: female}, or none")
         for entry in value if isinstance(value, list) else [value]:
             read_avatar(entry)
         return value
@@ -168,7 +171,9 @@ class BatchParameters(StrictModel):
     @property
     def selects_nothing(self) -> bool:
         """Whether a selection was given and is empty."""
-        return self.poses == [] and not (self.categories or self.search.strip() or self.prompts)
+        given = self.model_fields_set & {"poses", "categories", "search", "prompts"}
+        asked = any(getattr(self, name) is not None for name in given)
+        return asked and not (self.poses or self.categories or self.search.strip() or self.prompts)
 
     @property
     def selected_poses(self) -> tuple[str, ...]:

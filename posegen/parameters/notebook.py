@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from posegen.parameters.checking import M, check
+from posegen.parameters.checking import M, check, defaults
 
 
 def from_notebook(schema: type[M], namespace: Mapping[str, Any]) -> M:
@@ -28,9 +28,15 @@ def from_notebook(schema: type[M], namespace: Mapping[str, Any]) -> M:
     ParameterError
         As from `check`.
     """
-    values = {name: namespace[name] for name in schema.model_fields if name in namespace}
+    # A cell sets every parameter; one that says what the default says has not been asked for.
+    values = {
+        name: namespace[name]
+        for name, default in defaults(schema).items()
+        if name in namespace and namespace[name] != default
+    }
     for name in _assigned_names(schema, namespace.get("In", [])):
-        values.setdefault(name, namespace.get(name))
+        if name not in schema.model_fields:
+            values.setdefault(name, namespace.get(name))
     return check(schema, values)
 
 

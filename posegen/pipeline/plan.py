@@ -24,6 +24,12 @@ from posegen.pipeline.tables import html_table
 from posegen.poses.library import Pose, PoseLibrary
 from posegen.records import Avatar, Conditioning, ImageTask, View
 from posegen.settings import load_settings
+from posegen.telemetry import logger
+
+MAX_IMAGES = 20_000
+"""Images of one run: more are better several runs."""
+
+log = logger("plan")
 
 NOT_THE_PICTURE = ("task_id", "index", "pose_id", "user_prompt")
 """Fields of a task that do not decide its picture, and so not its id."""
@@ -164,6 +170,8 @@ def build_plan(
     library = library or open_library(parameters)
     backend = get_backend(parameters.backend)
     poses: Sequence[Pose | None] = [None] if parameters.text_alone else select_poses(parameters, library)
+    count = _check_size(parameters, len(poses))
+    log.debug("planning %d images", count)
     tasks: dict[str, ImageTask] = {}
     prompts: list[EnhancedPrompt] = []
     for pose, view, avatar, words, repeat in _combinations(parameters, poses):
@@ -174,6 +182,26 @@ def build_plan(
             on_task()
     notes = (*_notes(parameters, backend), *_prompt_notes(prompts))
     return Plan(parameters, tuple(tasks.values()), notes)
+
+
+def _check_size(parameters: BatchParameters, poses: int) -> int:
+    """Return how many images the parameters ask for.
+
+    Raises
+    ------
+    ParameterError
+        More than one run should hold.
+    """
+    views = 1 if parameters.text_alone else len(parameters.view_list)
+    count = (
+        poses * views * len(parameters.avatar_list) * len(parameters.prompt_list) * parameters.images_per_pose
+    )
+    if count > MAX_IMAGES:
+        raise ParameterError(
+            "",
+            f"this asks for {count:,} images, and a run holds at most {MAX_IMAGES:,}: divide it into several",
+        )
+    return count
 
 
 def _combinations(

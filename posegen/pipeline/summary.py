@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -30,6 +31,23 @@ LOOKED_UP_NOTE = (
     "With conditioning 'prompt' or 'none' the embedded renderer looks the pose up in the prompt's words, so "
     "how well it fits is circular."
 )
+
+
+class Picture:
+    """A picture that a notebook shows, kept small: as JPEG, not as PNG and JPEG both.
+
+    Attributes
+    ----------
+    image : PIL.Image.Image
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.image = Image.fromarray(pixels)
+
+    def _repr_jpeg_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.image.save(buffer, "JPEG", quality=90)
+        return buffer.getvalue()
 
 
 class RunSummary:
@@ -157,21 +175,22 @@ class RunSummary:
 
     @cached_property
     def _sheet(self) -> NDArray[np.uint8]:
-        return contact_sheet(list(self._items(self.state.tasks)), title=self._title())
+        items = list(self._items(self.state.tasks))
+        return contact_sheet(items, title=self._title(), subtitle=" ".join(self.notes()))
 
     def save_contact_sheet(self) -> Path:
         """Write the contact sheet into the run's folder; return its path."""
         write_atomically(self.contact_sheet_path, encode_png(self._sheet))
         return self.contact_sheet_path
 
-    def contact_sheet(self) -> Image.Image:
+    def contact_sheet(self) -> Picture:
         """Return all images with their captions on one picture."""
-        return Image.fromarray(self._sheet)
+        return Picture(self._sheet)
 
-    def beside_control_maps(self, most: int = 24) -> Image.Image:
+    def beside_control_maps(self, most: int = 24) -> Picture:
         """Return the first `most` images, each beside the control map that asked for it."""
         items = list(self._items(self.state.tasks[:most], maps=True))
-        return Image.fromarray(contact_sheet(items, title=self._title(), control_maps="beside"))
+        return Picture(contact_sheet(items, title=self._title(), control_maps="beside"))
 
     def _title(self) -> str:
         facts = self.facts()
@@ -185,7 +204,7 @@ class RunSummary:
             yield SheetItem(
                 pixels=self._loader(record.key) if record else None,
                 caption=task.pose_id or task.user_prompt,
-                detail=f"{view_label(task)}, seed {task.seed}",
+                detail=_detail(task),
                 control_map=self._loader(control_map_key(sha256)) if sha256 else None,
                 failure=failure.code if failure else "not found" if record else "pending",
             )
@@ -201,17 +220,31 @@ class RunSummary:
             f"<run {facts['run_id']}: {facts['made']} of {facts['planned']} made, {facts['failed']} failed>"
         )
 
-    def _repr_html_(self) -> str:
-        rows = [{name: row[name] for name in self.columns} for row in self.rows()]
-        notes = [SYNTHETIC_NOTE] if self.facts()["synthetic"] else []
+    def notes(self) -> list[str]:
+        """Return what must be said wherever the images are shown."""
+        notes = [SYNTHETIC_NOTE] if any(record.synthetic for record in self.records.values()) else []
         if any(task.backend == "figure" and task.conditioning != "control" for task in self.state.tasks):
             notes.append(LOOKED_UP_NOTE)
+        return notes
+
+    def _repr_html_(self) -> str:
+        rows = [{name: row[name] for name in self.columns} for row in self.rows()]
         figures = html_table([{k: v for k, v in self.facts().items() if k != "folder"}])
-        return figures + html_table(rows) + "".join(f"<p><em>{html.escape(note)}</em></p>" for note in notes)
+        return (
+            figures
+            + html_table(rows)
+            + "".join(f"<p><em>{html.escape(note)}</em></p>" for note in self.notes())
+        )
 
 
 _SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
 _SHOWN_OF_EXPORTS = ("exports", "exports_failed")
+
+
+def _detail(task: ImageTask) -> str:
+    """Return the second line of a caption; what was asked for without a control map says so."""
+    how = "" if task.conditioning == "control" else f", conditioning {task.conditioning}"
+    return f"{view_label(task)}, seed {task.seed}{how}"
 
 
 def view_label(task: ImageTask) -> str:

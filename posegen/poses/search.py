@@ -12,7 +12,7 @@ _FIELD_WEIGHTS = (8.0, 5.0, 4.0, 2.0)
 """Name, tags, category, description."""
 _SAME, _SAME_STEM, _PREFIX, _MISSPELT = 1.0, 0.95, 0.8, 0.6
 _WHOLE_NAME = 1000.0
-_FILLERS = frozenset(("a", "an", "and", "at", "for", "in", "is", "of", "on", "or", "the", "to", "with"))
+FILLERS = frozenset(("a", "an", "and", "at", "for", "in", "is", "of", "on", "or", "the", "to", "with"))
 _PREFIX_MIN, _MISSPELT_MIN, _MISSPELT_RATIO = 3, 4, 0.78
 
 
@@ -33,11 +33,11 @@ def search(poses: Sequence[Pose], text: str) -> list[Pose]:
         First the pose of that very id or name; then by where the words stand: name, tags, category,
         description.
     """
-    wanted = _words(text)
-    wanted = [word for word in wanted if word not in _FILLERS] or wanted
+    wanted = words_of(text)
+    wanted = [word for word in wanted if word not in FILLERS] or wanted
     if not wanted:
         return list(poses)
-    stems = [_stem(word) for word in wanted]
+    stems = [stem(word) for word in wanted]
     fields = [_fields(pose) for pose in poses]
     vocabulary = {word for pose_fields in fields for words in pose_fields for word in words}
     spelt = [_spellings(word, vocabulary) for word in wanted]
@@ -50,18 +50,19 @@ def search(poses: Sequence[Pose], text: str) -> list[Pose]:
     return [pose for _, pose in sorted(scored, key=lambda entry: -entry[0])]
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in lower case."""
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def _stems(text: str) -> list[str]:
-    return [_stem(word) for word in _words(text) if word not in _FILLERS]
+    return [stem(word) for word in words_of(text) if word not in FILLERS]
 
 
 def _fields(pose: Pose) -> tuple[set[str], ...]:
     category = f"{pose.category} {CATEGORIES.get(pose.category, '')}"
     texts = (f"{pose.name} {pose.id}", " ".join(pose.tags), category, pose.description)
-    return tuple(set(_words(text)) for text in texts)
+    return tuple(set(words_of(text)) for text in texts)
 
 
 def _spellings(word: str, vocabulary: Iterable[str]) -> dict[str, float]:
@@ -70,7 +71,7 @@ def _spellings(word: str, vocabulary: Iterable[str]) -> dict[str, float]:
     for known in vocabulary:
         if known == word:
             fits[known] = _SAME
-        elif _stem(known) == _stem(word):
+        elif stem(known) == stem(word):
             fits[known] = _SAME_STEM
         elif len(word) >= _PREFIX_MIN and known.startswith(word):
             fits[known] = _PREFIX
@@ -80,8 +81,11 @@ def _spellings(word: str, vocabulary: Iterable[str]) -> dict[str, float]:
     return fits
 
 
-def _stem(word: str) -> str:
-    """Return a word without its plural ending."""
+def stem(word: str) -> str:
+    """Return a word without the endings of plurals and of -ing: kicks and kicking are kick."""
+    if word.endswith("ing") and len(word) >= 6:
+        cut = word.removesuffix("ing")
+        return cut[:-1] if cut[-1] == cut[-2] and cut[-1] not in "ls" else cut.removesuffix("e")
     for ending, least in (("es", 5), ("s", 4)):
         if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
             return word.removesuffix(ending).removesuffix("e")

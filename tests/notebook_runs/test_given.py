@@ -4,6 +4,7 @@ import pytest
 
 from posegen.errors import ParameterError, UnknownNameError
 from posegen.notebook_runs.given import GivenParameters, find_notebook, notebooks_folder, parameters_folder
+from posegen.parameters import BatchParameters
 
 
 def test_later_ones_win(tmp_path: Path) -> None:
@@ -25,13 +26,20 @@ def test_values_are_read_as_papermill_reads_them_and_lists_too(text: str, value:
     assert GivenParameters(values=[("x", text)]).merged() == {"x": value}
 
 
+def test_text_parameters_stay_text() -> None:
+    given = GivenParameters(
+        values=[("run_id", "20261123"), ("prompt", "2026"), ("seed", "7"), ("model", "None")]
+    )
+    assert given.merged(BatchParameters) == {"run_id": "20261123", "prompt": "2026", "seed": 7, "model": None}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("poses: [a\nseed: 1", ["not YAML", "line"]),
         ("- a\n- b", ["holds list", "mapping of parameter names"]),
         ("just words", ["holds str"]),
-        ("1: a", ["mapping of parameter names"]),
+        ("1: a", ["the name 1, which is not text", "mapping of parameter names"]),
         ("a: !!python/object:os.system x", ["not YAML"]),
     ],
 )

@@ -157,3 +157,8 @@ def test_words_that_are_too_long_are_kept_and_what_was_left_out_is_named() -> No
     assert any("left out: " in note and "gender" in note for note in made.notes)
     assert not plan(prompt="a street").notes
     assert any("their end may go unread" in note for note in plan(prompt=words * 3).notes)
+
+
+def test_more_images_than_a_run_holds_are_refused_at_once() -> None:
+    with pytest.raises(ParameterError, match=r"64,000 images, and a run holds at most 20,000"):
+        plan(poses="all", images_per_pose=1000)

@@ -283,7 +283,7 @@ def test_text_alone_is_made_without_maps(backend: PlainBackend, settings: Settin
         for t, r in zip(summary.state.tasks, summary.records.values(), strict=True)
     ] == [("none", None)] * 2
     assert summary.rows()[0]["view"] == "-"
-    assert summary.contact_sheet().size[0] > 0
+    assert summary.contact_sheet().image.size[0] > 0
 
 
 def test_a_summary_shows_facts_recipe_and_escaped_html(backend: PlainBackend, settings: Settings) -> None:
@@ -299,7 +299,8 @@ def test_a_summary_shows_facts_recipe_and_escaped_html(backend: PlainBackend, se
     assert facts["image"]["provider"] == "here"
     assert summary.task_facts(made.tasks[0].task_id)["failure"]["code"] == "X"
     assert json.dumps(facts)
-    assert np.asarray(summary.beside_control_maps()).ndim == 3
+    assert np.asarray(summary.beside_control_maps().image).ndim == 3
+    assert summary.contact_sheet()._repr_jpeg_().startswith(b"\xff\xd8")
     with pytest.raises(Exception, match="unknown task"):
         summary.task_facts("zz")
     assert "1 of 2 made" in repr(summary)
