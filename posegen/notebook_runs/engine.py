@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ def interrupt_kernels() -> None:
     """Interrupt the kernels that this process runs, as a front end's stop button does."""
     for child in psutil.Process(os.getpid()).children():
         with suppress(psutil.Error):
-            if any(Path(word).match("kernel-*.json") for word in child.cmdline()):
+            words = child.cmdline()  # a kernel is started with "-f connection.json" and more
+            if any(pair[0] == "-f" and pair[1].endswith(".json") for pair in pairwise(words)):
                 child.send_signal(signal.SIGINT)
 
 
