@@ -9,6 +9,8 @@ import pytest
 
 from posegen import __version__
 from posegen.cli import main
+from posegen.errors import RunInterruptedError
+from posegen.journal import RunLease, read_run
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline.plan import build_plan
 from posegen.pipeline.run import start
@@ -42,7 +44,26 @@ def test_version_and_help(posegen: Any) -> None:
     assert posegen("--version")[1].strip() == __version__
     code, text, _ = posegen("--help")
     assert code == 0
-    assert all(name in text for name in ("demo", "run", "runs", "show", "poses", "doctor"))
+    names = (
+        "demo",
+        "run",
+        "runs",
+        "show",
+        "stop",
+        "resume",
+        "recover",
+        "nightly",
+        "credits",
+        "poses",
+        "doctor",
+    )
+    assert all(f"  {name} " in text for name in names)
+    assert (
+        "posegen"
+        in subprocess.run(
+            [sys.executable, "-m", "posegen.cli", "-h"], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 def test_a_wrong_option_is_usage(posegen: Any) -> None:
@@ -171,3 +192,109 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 
 def test_verbose_logs_are_json_lines(posegen: Any) -> None:
     assert posegen("-v", "runs")[0] == 0
+
+
+def interrupted(root: Path, run_id: str = "r") -> None:
+    """Leave a run that was told to stop before its first image."""
+    values = {
+        "poses": ["standing_relaxed"],
+        "images_per_pose": 2,
+        "width": 256,
+        "height": 256,
+        "run_id": run_id,
+    }
+    run = start(build_plan(check(BatchParameters, values)), load_settings())
+    run.stop("for the test")
+    with pytest.raises(RunInterruptedError):
+        run.wait(lambda _: None)
+
+
+def test_a_run_that_nobody_drives_cannot_be_stopped(posegen: Any, root: Path) -> None:
+    interrupted(root)
+    assert "nothing to stop" in posegen("stop", "r")[1]
+    assert not (root / "runs/r/stop").exists()
+    code, _, error = posegen("stop", "q")
+    assert (code, "no run 'q'" in error) == (2, True)
+
+
+def test_one_that_is_driven_is_asked_to_stop(posegen: Any, root: Path) -> None:
+    interrupted(root)
+    with RunLease.acquire(root, "r"):
+        assert "is asked to stop" in posegen("stop", "r")[1]
+        assert (root / "runs/r/stop").exists()
+        code, _, error = posegen("resume", "r")
+    assert code == 6
+    assert f"run r is owned by process {os.getpid()}" in error
+
+
+def test_an_interrupted_run_is_gone_on_with(posegen: Any, root: Path) -> None:
+    interrupted(root)
+    made = read_run(root, "r").made
+    code, out, err = posegen("resume", "r", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert (facts["made"], facts["kept"], facts["status"]) == (2 - made, made, "finished")
+    assert "2/2 images" in err
+    code, out, _ = posegen("resume", "r")
+    assert code == 0
+    assert "2 of 2 images made, 0 failed" in out
+    assert posegen("resume", "q")[0] == 2
+
+
+def test_recover_as_lines_and_as_json(posegen: Any, root: Path) -> None:
+    assert posegen("recover") == (0, "0 runs looked at, 0 needed something\n", "")
+    interrupted(root)
+    code, out, _ = posegen("recover", "--dry-run")
+    assert (code, out.splitlines()[0]) == (0, "r: resume: would: interrupted")
+    code, out, _ = posegen("recover", "--json")
+    assert (code, json.loads(out)[0]["result"]) == (0, "finished")
+    code, out, _ = posegen("recover", "--delete-images", "r")
+    assert "delete images" in out
+    assert not list((root / "runs/r/images").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--every", "soon"], "'soon' is not a time such as 90s, 30m, 2h or 7d"),
+        (["--delete-images", "q"], "no run 'q'"),
+        (["--unknown", "perhaps"], "perhaps"),
+    ],
+)
+def test_recover_refuses_what_is_wrong(posegen: Any, arguments: list[str], words: str) -> None:
+    code, _, error = posegen("recover", *arguments)
+    assert code == 2
+    assert words in error
+
+
+def test_recover_says_what_it_could_not_do(posegen: Any, root: Path) -> None:
+    (root / "runs/broken/journal/0001.jsonl").mkdir(parents=True)
+    code, out, _ = posegen("recover")
+    assert code == 1
+    assert out.startswith("broken: ask a person: it cannot be read")
+
+
+def test_recover_every_goes_on_until_a_signal(root: Path) -> None:
+    command = [sys.executable, "-m", "posegen.cli", "recover", "--every", "1h"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "0 runs looked at, 0 needed something\n"
+        process.terminate()
+        out, error = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert "SIGTERM: stopping" in error
+
+
+def test_credits_are_granted_once_and_add_up(posegen: Any) -> None:
+    assert posegen("credits", "balance", "ann")[1] == "ann has 100000 credits\n"
+    for _ in range(2):
+        assert posegen("credits", "grant", "ann", "50", "--key", "k", "--note", "a gift")[0] == 0
+    assert json.loads(posegen("credits", "balance", "ann", "--json")[1]) == {"user": "ann", "balance": 100050}
+    rows = json.loads(posegen("credits", "history", "ann", "--json")[1])
+    assert sum(row["amount"] for row in rows) == 100050
+    assert "a gift" in posegen("credits", "history", "ann")[1]
+    assert posegen("credits", "grant", "ann", "0")[0] == 2
+
+
+def test_a_night_with_a_wrong_file_is_refused(posegen: Any, tmp_path: Path) -> None:
+    assert posegen("nightly", "-f", str(tmp_path / "none.yaml"))[0] == 2

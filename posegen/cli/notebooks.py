@@ -69,7 +69,7 @@ def run(
     NOTEBOOK is a name such as batch_generation or 02_batch_generation, or a path.
 
     Exit codes: 0 all made, 1 a fault of ours, 2 bad parameters, 3 some images failed, 4 none made, 5
-    interrupted and resumable.
+    interrupted and resumable, 6 another process owns the run, 7 not enough credits.
     """
     from posegen.notebook_runs import GivenParameters, dry_run, run_notebook
 

@@ -22,7 +22,7 @@ from posegen.journal import (
     run_exists,
     superseded,
 )
-from posegen.pipeline.engine import Engine, Job
+from posegen.pipeline.engine import STOP_FILE, Engine, Job
 from posegen.pipeline.export_step import missing_exports
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
@@ -74,6 +74,10 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         if state.status == "finished":
             return None
         _sweep(settings.root / "runs" / begin.run_id)
+        if (
+            begin.kind == "resume"
+        ):  # a word to stop that an earlier owner never saw; a batch's may be meant for it
+            (settings.root / "runs" / begin.run_id / STOP_FILE).unlink(missing_ok=True)
         planned = begin.planned if state.spec_hash is None else None
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks))

@@ -81,6 +81,13 @@ def test_one_told_to_stop_is_gone_on_with(world: Any, plain: Any) -> None:
     run.check()
 
 
+def test_a_word_to_stop_that_its_killed_owner_never_saw_does_not_count(world: Any) -> None:
+    run = world.killed(images=3, nth=1)
+    request_stop(world.root / "runs/r")
+    assert world.recover().rows[0].result == "finished"
+    run.check()
+
+
 def test_a_running_batch_is_left_alone(world: Any, tmp_path: Any) -> None:
     run = world.story(images=3)
     child = run.start(gate=str(tmp_path / "gate"))
