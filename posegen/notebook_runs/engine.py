@@ -118,12 +118,22 @@ class NotebookOutcome:
 
 
 def interrupt_kernels() -> None:
-    """Interrupt the kernels that this process runs, as a front end's stop button does."""
+    """Interrupt the kernels that this process runs, as a front end's stop button does.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        None runs yet, or none any more.
+    """
+    found = False
     for child in psutil.Process(os.getpid()).children():
         with suppress(psutil.Error):
             words = child.cmdline()  # a kernel is started with "-f connection.json" and more
             if any(pair[0] == "-f" and pair[1].endswith(".json") for pair in pairwise(words)):
                 child.send_signal(signal.SIGINT)
+                found = True
+    if not found:
+        raise KeyboardInterrupt
 
 
 def execute(
@@ -148,7 +158,17 @@ def execute(
     """
     register()
     output.parent.mkdir(parents=True, exist_ok=True)
-    with stopping_cleanly(lambda: request_stop(run_folder) if run_folder else interrupt_kernels()):
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        told = True
+        if run_folder is not None:
+            request_stop(run_folder)
+        else:
+            interrupt_kernels()
+
+    with stopping_cleanly(stop):
         try:
             execute_notebook(
                 str(notebook),
@@ -165,4 +185,8 @@ def execute(
             return NotebookOutcome(output, f"{exc.ename}: {exc.evalue}", str(exc.ename))
         except DeadKernelError:
             return NotebookOutcome(output, KERNEL_DIED, "DeadKernelError", kernel_died=True)
+        except (KeyboardInterrupt, RuntimeError):  # a kernel that is interrupted while it starts
+            if not told:
+                raise
+            return NotebookOutcome(output, "an interrupt", "KeyboardInterrupt")
     return NotebookOutcome(output)

@@ -10,7 +10,7 @@ from typing import Any
 from posegen import errors
 from posegen import parameters as schemas
 from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError, StorageError
-from posegen.executed_notebook import mend
+from posegen.executed_notebook import mend, mend_notebooks
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
@@ -114,6 +114,8 @@ def _run_batch(
     _check_free(settings, run_id)
     _check_credits(settings, plan, state)
     folder = run_folder(settings.root, run_id)
+    if state is not None:
+        mend_notebooks(folder, state)
     try:
         (folder / STOP_FILE).unlink(missing_ok=True)
     except OSError as exc:
@@ -183,7 +185,7 @@ def next_notebook(folder: Path) -> Path:
 
 def _batch_exit_code(summary: RunSummary, outcome: NotebookOutcome, say: Say) -> int:
     """Return the journal's exit code, or 1 where the notebook broke although the run went well."""
-    expected = {"ImagesFailedError", "RunInterruptedError"}
+    expected = {"ImagesFailedError", "RunInterruptedError", "KeyboardInterrupt"}
     if outcome.error is None or outcome.error_name in expected:
         return summary.exit_code
     say(f"the notebook ended with {outcome.error}; see {outcome.path}")
@@ -198,7 +200,7 @@ def _plain_exit_code(outcome: NotebookOutcome, say: Say) -> int:
     if outcome.error is None:
         return 0
     say(f"the notebook ended with {outcome.error}; see {outcome.path}")
-    return _exit_code_of(outcome.error_name or "")
+    return 5 if outcome.kernel_died else _exit_code_of(outcome.error_name or "")
 
 
 def _exit_code_of(error_name: str) -> int:
