@@ -87,7 +87,7 @@ def test_recovery_comes_first_then_the_batch_of_the_day(steps: Steps, tmp_path: 
         ({"bach": {}}, "did you mean 'batch'"),
         ({"overlap": "ignore"}, "'ignore'"),
         ({"recovery": {"fail_after": 2}}, "recovery.fail_after"),
-        ({"batch": {"widht": 512}}, "did you mean 'width'"),
+        ({"batch": {"widht": 512}}, "did you mean 'batch.width'"),
         ({"batch": {"width": 1000}}, "multiple of 16"),
         ({"batch": {"poses": ["walkin_stride"]}}, "walking_stride"),
         ({"batch": {"run_id": "a/{date}"}}, "run_id"),
@@ -140,7 +140,7 @@ def last_night(root: Path, kind: str, file: Path) -> Any:
 
 @pytest.mark.parametrize(
     ("kind", "error", "words"),
-    [("the command", NightOwnedError, "n"), ("its run", RunOwnedError, f"process {os.getpid()}")],
+    [("the command", NightOwnedError, "n"), ("its run", RunOwnedError, "is owned by process")],
 )
 def test_beside_the_last_night_it_is_refused(
     steps: Steps, root: Path, file: Path, kind: str, error: type[Exception], words: str
