@@ -19,7 +19,7 @@ _NECKLINE = 2
 """Row of a top's limits that belongs to the neckline."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def collar_surfaces(name: str, top: Surface) -> tuple[Surface, ...]:
     """Return the collar of the top `name`, which `top` is the shell of; most have none."""
     if name == "hoodie":

@@ -71,6 +71,10 @@ BOTTOMS = {
 }
 
 
+_IRONED = sorted({cut.iron for cut in (*TOPS.values(), *BOTTOMS.values())})
+
+
+@lru_cache(maxsize=16)
 def top_limits(name: str, *, ironed: bool = False) -> Float:
     """Return metres inside the hem, the sleeves' ends and the neckline, shape (3, V)."""
     cut = TOPS[name]
@@ -97,6 +101,7 @@ def top_limits(name: str, *, ironed: bool = False) -> Float:
     return np.stack([hem, sleeve, neck]).astype(np.float32)
 
 
+@lru_cache(maxsize=8)
 def bottom_limits(name: str, *, ironed: bool = False) -> Float:
     """Return metres inside the hems and the waistband, shape (2, V)."""
     cut = BOTTOMS[name]
@@ -152,18 +157,38 @@ def _shell(shape: BodyShape, cut: Cut, ease: Float, close: Float) -> Float:
 
     Where `close` is 1 (at a neckline) the shell lies on the skin instead, whatever ironing filled there.
     """
-    topology = body_topology()
-    vertices = without_feet(shape.vertices)
-    ironed = smooth(vertices, topology, cut.iron)
-    normals = smooth(vertex_normals(ironed, topology), topology, 4)
-    bump = ((vertices - ironed) * normals).sum(axis=1).astype(np.float32)
-    bump = smooth(spread_maximum(np.maximum(bump, 0), topology, 5), topology, 16)
+    ironed, normals, bump = _pressed(shape, cut.iron)
     shell = ironed + normals * (bump + ease)[:, None]
     shell = hang(_without_nipples(shell), cut.slope)
-    near = smooth(vertices, topology, 5)
-    snug = near + smooth(vertex_normals(near, topology), topology, 2) * np.float32(_SNUG_M)
-    shell = shell + (snug - shell) * close[:, None]
-    return smooth(shell, topology, _FINISH)
+    if close.any():
+        shell = shell + (_snug(shape) - shell) * close[:, None]
+    return smooth(shell, body_topology(), _FINISH)
+
+
+@lru_cache(maxsize=64)
+def _pressed(shape: BodyShape, iron: int) -> tuple[Float, Float, Float]:
+    """Return the body after `iron` smoothing steps, its normals, and the metres ironed away there."""
+    topology, vertices = body_topology(), _ironed(shape, 0)
+    ironed = _ironed(shape, iron)
+    normals = smooth(vertex_normals(ironed, topology), topology, 4)
+    bump = ((vertices - ironed) * normals).sum(axis=1).astype(np.float32)
+    return ironed, normals, smooth(spread_maximum(np.maximum(bump, 0), topology, 5), topology, 16)
+
+
+@lru_cache(maxsize=16)
+def _snug(shape: BodyShape) -> Float:
+    """Return the body with a close neckline's gap."""
+    near, topology = _ironed(shape, 5), body_topology()
+    return near + smooth(vertex_normals(near, topology), topology, 2) * np.float32(_SNUG_M)
+
+
+@lru_cache(maxsize=96)
+def _ironed(shape: BodyShape, steps: int) -> Float:
+    """Return the body after so many smoothing steps, going on from the garment that is ironed next less."""
+    if not steps:
+        return without_feet(shape.vertices)
+    before = max([n for n in _IRONED if n < steps], default=0)
+    return smooth(_ironed(shape, before), body_topology(), steps - before)
 
 
 def _without_nipples(shell: Float) -> Float:

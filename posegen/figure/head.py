@@ -22,6 +22,8 @@ Double = NDArray[np.float64]
 SKULL_CENTER = np.array([0.0, -0.038, 0.775])
 """Middle of the template's skull."""
 _KERNEL_DEG = 4.5
+_TILE = 6
+"""Directions that are looked up together, along each of azimuth and elevation."""
 
 _AZIMUTH_DEG = np.array([0, 18, 30, 42, 52, 60, 68, 76, 84, 92, 104, 120, 150, 180])
 _ELEVATION_DEG = np.array([37.0, 36, 33, 26, 19, 10, -6, -18, -13, -5, -14, -30, -46, -50])
@@ -55,7 +57,7 @@ def scalp_depth() -> Float:
     return smooth(depth, body_topology(), 2)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def skull_radius(shape: BodyShape, azimuth: tuple[float, ...], elevation: tuple[float, ...]) -> Double:
     """Return the head's radius about its own middle without ears and nose, shape (elevations, azimuths)."""
     a = anatomy()
@@ -73,16 +75,33 @@ def skull_radius(shape: BodyShape, azimuth: tuple[float, ...], elevation: tuple[
     radius = np.sqrt((points**2).sum(axis=1))
     toward = points / radius[:, None]
     phi, theta = np.meshgrid(np.array(azimuth), np.array(elevation))
-    wanted = np.stack([np.sin(phi) * np.cos(theta), -np.cos(phi) * np.cos(theta), np.sin(theta)], -1).reshape(
-        -1, 3
-    )
-    result = np.empty(len(wanted))
-    for start in range(0, len(wanted), 512):
-        block = wanted[start : start + 512]
-        cosine = sum(block[:, i : i + 1] * toward[:, i] for i in range(3))
-        share = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / np.radians(_KERNEL_DEG) ** 2)
-        result[start : start + 512] = (share * radius).sum(axis=1) / share.sum(axis=1)
-    return result.reshape(phi.shape)
+    wanted = np.stack([np.sin(phi) * np.cos(theta), -np.cos(phi) * np.cos(theta), np.sin(theta)], -1)
+    result = np.empty(phi.shape)
+    for row in range(0, len(elevation), _TILE):
+        for column in range(0, len(azimuth), _TILE):
+            tile = np.s_[row : row + _TILE, column : column + _TILE]
+            block = wanted[tile].reshape(-1, 3)
+            some = _within_reach(block, toward)
+            cosine = sum(block[:, i : i + 1] * toward[some, i] for i in range(3))
+            share = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / np.radians(_KERNEL_DEG) ** 2)
+            mean = (share * radius[some]).sum(axis=1) / share.sum(axis=1)
+            result[tile] = mean.reshape(result[tile].shape)
+    return result
+
+
+def _within_reach(wanted: Double, toward: Double) -> NDArray[np.int64]:
+    """Return which of the directions `toward` have a say in any of the directions `wanted`, near each other.
+
+    The others' shares lie below 1e-15 of the greatest.
+    """
+    middle = wanted.mean(axis=0)
+    middle = middle / np.sqrt((middle**2).sum())
+    spread = np.arccos(np.clip((wanted * middle).sum(axis=1).min(), -1, 1))
+    cosine = toward[:, 0] * middle[0] + toward[:, 1] * middle[1] + toward[:, 2] * middle[2]
+    nearest = np.arccos(np.clip(cosine.max(), -1, 1))
+    least = np.cos(min(nearest + spread, np.pi)) - 35 * np.radians(_KERNEL_DEG) ** 2
+    reach = np.arccos(np.clip(least, -1, 1)) + spread
+    return np.flatnonzero(cosine >= np.cos(min(reach, np.pi)))
 
 
 def skull_center(shape: BodyShape) -> Double:

@@ -79,6 +79,7 @@ def shoe_surface(name: str, shape: BodyShape) -> Surface:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=4)
 def covered_foot(name: str) -> Float:
     """Return how many metres each vertex of the body lies below the shoe's opening, shape (V,)."""
     template = anatomy().template.astype(np.float64)

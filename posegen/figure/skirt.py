@@ -24,7 +24,7 @@ _FLARE = 0.10
 """Metres by which the skirt widens per metre of fall, at least."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def skirt_surface(shape: BodyShape) -> Surface:
     """Return the skirt on the body `shape`."""
     z = np.arange(WAIST + 0.03, HEM - 0.03, -_STEP_M)
@@ -54,6 +54,7 @@ def skirt_surface(shape: BodyShape) -> Surface:
     return replace(skirt, ring=_ANGLES, motion="fall")
 
 
+@lru_cache(maxsize=1)
 def skirt_limits() -> Float:
     """Return how many metres each vertex of the body lies inside the skirt, shape (V,)."""
     a = anatomy()

@@ -102,7 +102,10 @@ def make_surface(
     detail = np.empty((count, 0), np.float32) if detail is None else detail.astype(np.float32)
     border = limits.min(axis=0) if len(limits) else np.full(count, DISCARD_NOWHERE, np.float32)
     kept = faces[(border[faces] > -reach).any(axis=1)]
-    used, flat = np.unique(kept, return_inverse=True)
+    present = np.zeros(count, bool)
+    present[kept] = True
+    used = np.flatnonzero(present)
+    flat = (np.cumsum(present) - 1)[kept]
     shared: Int | Weights | None
     if follow is None or isinstance(follow, Weights):
         if len(used) != count:
@@ -114,7 +117,7 @@ def make_surface(
         material=material,
         rest=np.ascontiguousarray(rest[used], np.float32),
         template=np.ascontiguousarray(template[used], np.float32),
-        faces=flat.reshape(-1, 3).astype(np.int64),
+        faces=flat.astype(np.int64),
         follow=shared,
         limits=np.ascontiguousarray(limits[:, used]),
         border=border[used],

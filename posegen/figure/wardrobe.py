@@ -40,32 +40,33 @@ def shape_of(appearance: Appearance) -> BodyShape:
     return body_shape(appearance.male_share, appearance.heaviness, appearance.muscle)
 
 
-@lru_cache(maxsize=64)
 def dress(appearance: Appearance) -> tuple[Surface, ...]:
     """Return the surfaces of a dressed figure, in drawing order."""
     shape = shape_of(appearance)
-    covers = [top_limits(appearance.top).min(axis=0)]
-    top = top_surface(appearance.top, shape)
-    garments = [top, *collar_surfaces(appearance.top, top)]
-    if appearance.bottom == "skirt":
+    return (
+        *_clothed(shape, appearance.top, appearance.bottom, appearance.shoes),
+        *hair_surfaces(appearance.hair_style, shape),
+    )
+
+
+@lru_cache(maxsize=48)
+def _clothed(shape: BodyShape, top: str, bottom: str, shoes: str) -> tuple[Surface, ...]:
+    """Return the skin that shows and the garments; they do not depend on colours, which vary most."""
+    covers = [top_limits(top).min(axis=0)]
+    upper = top_surface(top, shape)
+    garments = [upper, *collar_surfaces(top, upper)]
+    if bottom == "skirt":
         covers.append(skirt_limits())
         garments.append(skirt_surface(shape))
     else:
-        covers.append(bottom_limits(appearance.bottom).min(axis=0))
-        garments.append(_without_hidden(bottom_surface(appearance.bottom, shape), covers[0]))
-    if appearance.shoes != "barefoot":
-        covers.append(covered_foot(appearance.shoes))
-        shoes = shoe_surface(appearance.shoes, shape)
-        garments.append(
-            shoes if appearance.bottom not in LONG else under_hem(shoes, BOTTOMS[appearance.bottom].hem)
-        )
-    return (
-        *_skin(
-            shape, covers, [_HIDDEN_M, _HIDDEN_WIDE_M if appearance.bottom in WIDE else _HIDDEN_M, _IN_SHOE_M]
-        ),
-        *garments,
-        *hair_surfaces(appearance.hair_style, shape),
-    )
+        covers.append(bottom_limits(bottom).min(axis=0))
+        garments.append(_without_hidden(bottom_surface(bottom, shape), covers[0]))
+    if shoes != "barefoot":
+        covers.append(covered_foot(shoes))
+        pair = shoe_surface(shoes, shape)
+        garments.append(pair if bottom not in LONG else under_hem(pair, BOTTOMS[bottom].hem))
+    hidden = [_HIDDEN_M, _HIDDEN_WIDE_M if bottom in WIDE else _HIDDEN_M, _IN_SHOE_M]
+    return (*_skin(shape, covers, hidden), *garments)
 
 
 def _skin(shape: BodyShape, covers: list[Float], hidden: list[float]) -> tuple[Surface, ...]:

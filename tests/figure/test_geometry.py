@@ -1,17 +1,20 @@
 import numpy as np
 import pytest
 
+from posegen.figure.appearance import Appearance
 from posegen.figure.body import body_shape
 from posegen.figure.color import encode, linear
 from posegen.figure.garments import BOTTOMS, TOPS, bottom_surface, top_surface
 from posegen.figure.hair import CUTS, hair_surfaces
-from posegen.figure.mesh import bone_transforms, load_mesh, move, vertex_transforms
+from posegen.figure.head import skull_radius
+from posegen.figure.mesh import body_topology, bone_transforms, load_mesh, move, vertex_transforms
 from posegen.figure.outline import rounded_hull
 from posegen.figure.raster import Triangles, Window, depths, idents, new_buffer, rasterise
 from posegen.figure.seat import seat_surface
 from posegen.figure.shoes import LASTS, shoe_surface
 from posegen.figure.skirt import skirt_surface
 from posegen.figure.topology import build_topology, smooth, spread_maximum, vertex_normals
+from posegen.figure.wardrobe import dress
 
 SHAPES = [
     body_shape(0.0, 0.0, 0.0),
@@ -124,6 +127,45 @@ def test_smoothing_and_maximum_on_a_strip():
     assert spread_maximum(values, topology, 1).tolist() == [0, 1, 1, 1]
     assert smooth(np.ones(4, np.float32), topology, 5) == pytest.approx(np.ones(4))
     assert smooth(values, topology, 1, 1.0)[1] == pytest.approx(1 / 3)
+
+
+def test_smoothing_takes_the_mean_of_the_neighbours_of_every_vertex():
+    topology, shape = body_topology(), SHAPES[1]
+    around = np.add.reduceat(
+        shape.vertices.astype(float)[topology.neighbours], topology.neighbour_starts, axis=0
+    )
+    mean = around / topology.degree[:, None]
+    assert smooth(shape.vertices, topology, 1, 1.0) == pytest.approx(mean, abs=1e-6)
+    one = smooth(shape.vertices[:, 2].copy(), topology, 3)
+    assert np.array_equal(one, smooth(shape.vertices, topology, 3)[:, 2])
+
+
+def test_smoothing_leaves_a_vertex_of_no_face_alone():
+    topology = build_topology(np.array([[0, 1, 2]]), 4)
+    assert smooth(np.array([0.0, 0, 0, 7], np.float32), topology, 3).tolist() == [0, 0, 0, 7]
+    assert smooth(np.array([1.0, 2], np.float32), build_topology(np.empty((0, 3), int), 2), 2).tolist() == [
+        1,
+        2,
+    ]
+
+
+def test_bodies_of_every_shape_share_the_adjacency_of_a_garment():
+    first, second = (top_surface("hoodie", shape) for shape in SHAPES[:2])
+    assert first.topology is second.topology
+
+
+def test_colors_do_not_make_new_surfaces():
+    first, second = dress(Appearance(top_color="#102030", age=0.9)), dress(Appearance(skin="#6b4a36"))
+    assert len(first) == len(second)
+    assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+def test_skull_is_the_same_whichever_directions_are_asked_with_it():
+    azimuth, elevation = np.linspace(-np.pi, np.pi, 30, endpoint=False), np.linspace(1.5, -0.6, 11)
+    whole = skull_radius(SHAPES[0], tuple(azimuth), tuple(elevation))
+    alone = skull_radius(SHAPES[0], (azimuth[7],), (elevation[8],))
+    assert whole.shape == (11, 30)
+    assert whole[8, 7] == pytest.approx(alone[0, 0], rel=1e-12)
 
 
 def test_rounded_hull_of_a_square_is_outside_it_by_the_clearance():
