@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,7 @@ def find_visible(posed: Posed, screen: Double, width: int, height: int) -> Visib
     buffer = new_buffer(window)
     for index in range(len(posed.surfaces)):
         _draw_surface(posed, index, screen, window, buffer)
-    shape = (window.height // SUBSAMPLES, SUBSAMPLES, window.width // SUBSAMPLES, SUBSAMPLES)
-    face = idents(buffer).reshape(shape).transpose(0, 2, 1, 3).reshape(-1, SUBSAMPLES**2)
-    depth = depths(buffer).reshape(shape).transpose(0, 2, 1, 3).reshape(-1, SUBSAMPLES**2)
-    return _choose(posed, face, depth, window, width)
+    return _choose(posed, buffer.reshape(window.height, window.width), window, width)
 
 
 def _window(screen: Double, width: int, height: int) -> Window:
@@ -113,24 +111,30 @@ def _draw_surface(
             rasterise(Triangles(x[k], y[k], depth[k], k + posed.face_starts[index], edges), window, buffer)
 
 
-def _choose(posed: Posed, face: Int, depth: Float, window: Window, width: int) -> Visible:
+def _choose(posed: Posed, buffer: NDArray[np.uint64], window: Window, width: int) -> Visible:
     columns = window.width // SUBSAMPLES
     left, top = window.x0 // SUBSAMPLES, window.y0 // SUBSAMPLES
     owner = np.zeros(len(posed.faces) + 1, np.int8)
     for i, (start, stop) in enumerate(zip(posed.face_starts[:-1], posed.face_starts[1:], strict=True)):
         owner[start:stop] = i
     owner[-1] = -1
-    deepest, shallowest = _extremes(depth, np.maximum), _extremes(depth, np.minimum)
-    pixels = np.flatnonzero(_extremes(face, np.maximum) >= 0)
-    face, nearest = face[pixels], shallowest[pixels]
+    # Most pixels of a wide window show no figure: only the others' samples are unpacked.
+    places = [buffer[i::SUBSAMPLES, j::SUBSAMPLES] for i in range(SUBSAMPLES) for j in range(SUBSAMPLES)]
+    least = reduce(np.minimum, places)
+    pixels = np.flatnonzero(idents(least).ravel() >= 0)
+    row, column = pixels // columns, pixels % columns
+    samples = np.stack([place[row, column] for place in places], axis=1)
+    face, deepest = idents(samples), _extremes(depths(samples), np.maximum)
+    shallowest = depths(least)
+    nearest = shallowest.ravel()[pixels]
     layer = owner[face]
     plain = (_extremes(layer, np.minimum) == _extremes(layer, np.maximum)) & (
-        deepest[pixels] - nearest < _SAME_SURFACE_M
+        deepest - nearest < _SAME_SURFACE_M
     )
     taken = (face >= 0) & ~plain[:, None]
     taken[:, SUBSAMPLES**2 // 2] |= plain
     which, sample = np.nonzero(taken)
-    row, column = pixels[which] // columns, pixels[which] % columns
+    row, column = row[which], column[which]
     sub_row, sub_column = sample // SUBSAMPLES, sample % SUBSAMPLES
     shift = ROW_SHIFTS[sub_row]
     n = SUBSAMPLES
@@ -140,7 +144,7 @@ def _choose(posed: Posed, face: Int, depth: Float, window: Window, width: int) -
         y=top + row + (sub_row - (n - 1) / 2) / n,
         pixel=(top + row) * width + left + column,
         weight=np.where(plain[which], 1.0, 1.0 / n**2).astype(np.float32),
-        depth=shallowest.reshape(-1, columns),
+        depth=shallowest,
         left=left,
         top=top,
     )
