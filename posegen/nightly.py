@@ -1,13 +1,14 @@
-"""What a scheduler runs at night: recovery first, then the batch. One line a step."""
+"""What a scheduler runs at night: recovery first, then the batch, then a report. One line a step."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ import yaml
 from pydantic import Field
 
 from posegen.errors import NightOwnedError, PosegenError, RunOwnedError
-from posegen.journal import owner_status, run_ids
+from posegen.journal import list_runs, owner_status, run_ids
 from posegen.notebook_runs import GivenParameters, run_notebook
 from posegen.notebook_runs.given import read_parameters_file
 from posegen.notebook_runs.runner import dry_run
@@ -36,6 +37,9 @@ POLL_S = 5.0
 
 DATE = "{date}"
 
+REPORTED = timedelta(days=1)
+"""The time that the report at the end of a night covers."""
+
 
 class NightlyParameters(StrictModel):
     """What `parameters/nightly.yaml` holds."""
@@ -49,7 +53,7 @@ class NightlyParameters(StrictModel):
 
 
 def run_nightly(file: Path, *, say: Say, now: datetime | None = None, wait: Wait = time.sleep) -> int:
-    """Recover, then run the batch; return the exit code.
+    """Recover, run the batch, report; return the exit code.
 
     It is the batch's, as of `posegen run`; if that went well, the recovery's.
 
@@ -74,7 +78,18 @@ def run_nightly(file: Path, *, say: Say, now: datetime | None = None, wait: Wait
         if recovered == 5:
             return _end(5, say)
         code = _run_batch(given, say)
+        say(f"report: {report(load_settings().root, (now or datetime.now(UTC)) - REPORTED)}")
         return _end(code or recovered, say)
+
+
+def report(root: Path, since: datetime) -> str:
+    """Return what the runs that moved since then come to, by their journals, in one line."""
+    moved = [run for run in list_runs(root) if run.last_at and datetime.fromisoformat(run.last_at) >= since]
+    states = ", ".join(
+        f"{count} {status}" for status, count in sorted(Counter(r.status for r in moved).items())
+    )
+    images = f"{sum(r.made for r in moved)} images made, {sum(r.failed for r in moved)} failed"
+    return f"{len(moved)} runs since {since:%Y-%m-%d %H:%M} UTC ({states or 'none'}), {images}"
 
 
 def _recover(parameters: RecoveryParameters, say: Say) -> int:

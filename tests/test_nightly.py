@@ -77,8 +77,11 @@ def test_recovery_comes_first_then_the_batch_of_the_day(steps: Steps, tmp_path: 
     assert steps.run(file) == 0
     assert steps.done == ["recovery 3", "batch_generation nightly-20260301"]
     assert steps.lines == [
-        "recovery: 0 runs looked at, 0 needed something", "batch: it starts", "exit code 0"
-    ]  # fmt: skip
+        "recovery: 0 runs looked at, 0 needed something",
+        "batch: it starts",
+        "report: 0 runs since 2026-02-28 02:30 UTC (none), 0 images made, 0 failed",
+        "exit code 0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -212,12 +215,14 @@ def test_killed_in_the_middle_the_next_start_picks_it_up(root: Path, tmp_path: P
         lines[0] == f"recovery: night: resume: finished, {made} kept, {30 - made} made"
         or "adopted" in lines[0]
     )
-    assert lines[1:] == [
+    assert lines[1:4] == [
         "recovery: 1 runs looked at, 1 needed something",
         "batch: run night is finished: nothing to make",
         f"batch: 30 of 30 images made, 0 failed: {root / 'runs/night'}",
-        "exit code 0",
     ]
+    assert lines[4].startswith("report: 1 runs since ")
+    assert lines[4].endswith("UTC (1 finished), 30 images made, 0 failed")
+    assert lines[5:] == ["exit code 0"]
     assert not set(second.stdout) & {"\x1b", "\r", "\b"}
     state = read_run(root, "night")
     assert (state.status, state.made, len(state.attempts)) == ("finished", 30, 2)
