@@ -90,7 +90,7 @@ def run(
     "-f", "--parameters_file", "file", type=click.Path(path_type=Path), help="By default nightly.yaml."
 )
 def nightly(file: Path | None) -> None:
-    """Recovery, then the batch, then a report: for a scheduler. One line a step, exit codes as of `posegen run`."""
+    """Recovery, the batch, a report: for a scheduler. One line a step, exit codes as of `posegen run`."""
     from posegen.nightly import run_nightly
     from posegen.notebook_runs import parameters_folder
 
