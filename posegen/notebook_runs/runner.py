@@ -184,16 +184,14 @@ def next_notebook(folder: Path) -> Path:
 
 
 def _batch_exit_code(summary: RunSummary, outcome: NotebookOutcome, say: Say) -> int:
-    """Return the journal's exit code, or 1 where the notebook broke although the run went well."""
+    """Return the journal's exit code, or that of the error that broke the notebook: 1 for a full disk."""
     expected = {"ImagesFailedError", "RunInterruptedError", "KeyboardInterrupt"}
     if outcome.error is None or outcome.error_name in expected:
         return summary.exit_code
     say(f"the notebook ended with {outcome.error}; see {outcome.path}")
     if outcome.kernel_died and summary.state.status != "finished":
         return 5
-    if outcome.error_name in ("RunOwnedError", "InsufficientCreditsError", "StaleAttemptError"):
-        return _exit_code_of(outcome.error_name)
-    return max(1, summary.exit_code)
+    return _exit_code_of(outcome.error_name or "")
 
 
 def _plain_exit_code(outcome: NotebookOutcome, say: Say) -> int:

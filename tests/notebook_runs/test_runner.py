@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from posegen.journal import RunState
 from posegen.notebook_runs import engine, runner
 from posegen.notebook_runs.engine import NotebookOutcome, interrupt_kernels
+from posegen.notebook_runs.runner import _batch_exit_code
+from posegen.pipeline.summary import RunSummary
 
 HERE = Path("n.ipynb")
 
@@ -98,3 +101,21 @@ def test_other_errors_are_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(engine, "execute_notebook", broken)
     with pytest.raises(RuntimeError, match="no kernel"):
         engine.execute(HERE, tmp_path / "o.ipynb", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("StorageFullError", 1),
+        ("JournalError", 1),
+        ("ValueError", 1),
+        ("RunOwnedError", 6),
+        ("InsufficientCreditsError", 7),
+        ("ParameterError", 2),
+        ("RunInterruptedError", 5),
+    ],
+)
+def test_an_unfinished_run_ends_with_the_code_of_what_broke_it(error: str, code: int, tmp_path: Path) -> None:
+    summary = RunSummary(RunState(run_id="r"), tmp_path)
+    outcome = NotebookOutcome(tmp_path / "n.ipynb", f"{error}: it broke", error)
+    assert _batch_exit_code(summary, outcome, lambda _: None) == code
