@@ -50,7 +50,7 @@ def checks() -> list[Check]:
         An environment variable has a value that is not allowed.
     """
     settings = load_settings()
-    return [_versions(), *_storage(settings), _library(), _kernel(), *_backends()]
+    return [_versions(), *_storage(settings), _library(), _kernel(), *_backends(settings)]
 
 
 def _versions() -> Check:
@@ -82,7 +82,7 @@ def _kernel() -> Check:
     return Check("Jupyter kernel", "python3" in names, ", ".join(names) or "none: install ipykernel")
 
 
-def _backends() -> Iterator[Check]:
+def _backends(settings: Settings) -> Iterator[Check]:
     for name in BACKENDS:
-        missing = get_backend(name).missing()
+        missing = get_backend(name).missing(settings)
         yield Check(f"backend {name}", not missing, "; ".join(missing) or "usable", needed=name == "figure")

@@ -16,8 +16,9 @@ PosegenError
 │   └── RunTakenOverError      another attempt has the run (exit code 6)
 ├── ImageDataError             bytes that should be a picture are not one, or not a safe one (exit code 1)
 ├── BackendError               an image could not be made; carries `code` and `backend`
-│   ├── BackendUnavailableError  the backend lacks a package, a key or its server
+│   ├── BackendUnavailableError  the backend lacks a package, a key, money or its server (exit code 2)
 │   ├── ImageFailedError       the backend gave up on this image for good
+│   ├── OutcomeUnknownError    whether the provider made (and charged) the image cannot be found out
 │   └── ResultGoneError        the provider no longer has the result that is asked for
 ├── CreditsError               the accounts refuse an entry (exit code 1)
 │   ├── InsufficientCreditsError  the user has fewer credits than it costs (exit code 7)
@@ -222,13 +223,35 @@ class BackendError(PosegenError):
 
 
 class BackendUnavailableError(BackendError):
-    """The backend lacks a package, a key or its server."""
+    """The backend lacks a package, a key, money or its server: no image of a run could be made now."""
 
     exit_code = 2
 
 
 class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
+
+
+class OutcomeUnknownError(BackendError):
+    """It cannot be found out whether the provider made (and charged) the image; a person has to say.
+
+    Parameters
+    ----------
+    message : str
+    request_id : str or None
+        Of the request that got lost, if there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        request_id: str | None = None,
+        *,
+        backend: str = "",
+        code: str = "OUTCOME_UNKNOWN",
+    ) -> None:
+        super().__init__(message, backend=backend, code=code)
+        self.request_id = request_id
 
 
 class ResultGoneError(BackendError):
@@ -314,14 +337,15 @@ class RunInterruptedError(PosegenError):
 
     exit_code = 5
 
-    def __init__(self, run_id: str, done: int, planned: int) -> None:
+    def __init__(self, run_id: str, done: int, planned: int, reason: str = "") -> None:
         super().__init__(
-            f"run {run_id} was interrupted after {done} of {planned} images; "
-            "the same command with the same run_id goes on"
+            f"run {run_id} was interrupted after {done} of {planned} images"
+            f"{f' ({reason})' if reason else ''}; the same command with the same run_id goes on"
         )
         self.run_id = run_id
         self.done = done
         self.planned = planned
+        self.reason = reason
 
 
 class NightOwnedError(PosegenError):

@@ -12,6 +12,9 @@ import msgspec
 
 Conditioning = Literal["none", "prompt", "control"]
 
+StickScale = Literal["none", "xinsir"]
+"""How wide a control map's sticks are: as OpenPose draws them, or as xinsir's SDXL ControlNets want them."""
+
 AVATAR_CHOICES: dict[str, tuple[str, ...]] = {
     "gender": ("female", "male"),
     "age": ("young adult", "adult", "middle-aged", "senior"),
@@ -97,6 +100,8 @@ class ImageTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
         How the pose is asked for.
     control_map_sha256 : str or None
         Hash of the control map's PNG, for conditioning "control".
+    stick_scale : {"none", "xinsir"}
+        Of the control map.
     renderer_version : str or None
         Version of the embedded renderer, for backend "figure".
     options : dict
@@ -123,6 +128,7 @@ class ImageTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     controlnet_conditioning_scale: float | None = None
     control_guidance_end: float | None = None
     control_map_sha256: str | None = None
+    stick_scale: StickScale = "none"
     renderer_version: str | None = None
     candidate: int = 0
     options: dict[str, Any] = {}

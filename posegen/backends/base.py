@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from posegen.errors import ResultGoneError
-from posegen.records import Conditioning, ImageTask
+from posegen.http import Client
+from posegen.records import Conditioning, ImageTask, StickScale
+from posegen.settings import Settings
 
 T = TypeVar("T")
 
@@ -21,6 +23,11 @@ class InProcess:
 
     paid = False
     keeps_results = False
+
+    def stick_scale(self, model: str | None, options: Mapping[str, object]) -> StickScale:
+        """Return "none": the maps are drawn as OpenPose draws them."""
+        del model, options
+        return "none"
 
     async def fetch(self, request: ImageRequest, request_id: str, workshop: Workshop) -> GeneratedImage:
         """Raise: nothing is kept."""
@@ -80,13 +87,33 @@ class GeneratedImage:
 
 
 class Workshop(Protocol):
-    """What the engine offers a backend while it works."""
+    """What the engine offers a backend while it works on one image."""
+
+    @property
+    def settings(self) -> Settings:
+        """Keys, addresses and limits."""
+
+    @property
+    def http(self) -> Client:
+        """The client for all requests."""
 
     def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
         """Run `work` on the pool for computing, one thread per core."""
 
+    def on_io(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` on the pool for blocking input and output."""
+
+    def buy(self, send: Callable[[], Awaitable[T]], /) -> Awaitable[T]:
+        """Send a request that costs money, journalled first: what becomes of it, it is not repeated unasked.
+
+        An error that `send` raises means that nothing was bought, unless it is an OutcomeUnknownError.
+        """
+
     def submitted(self, request_id: str) -> Awaitable[None]:
         """Journal a provider's request id; returns once it is durable, so call it before waiting."""
+
+    def progressed(self, share: float) -> None:
+        """Say how far the image is, from 0 to 1."""
 
 
 class Backend(Protocol):
@@ -106,7 +133,8 @@ class Backend(Protocol):
     negative_prompt_note : str
         Why a negative prompt has no effect, or empty when it has.
     paid : bool
-        Each image costs money, so that one of unknown outcome is not made again without a person's word.
+        Each image costs money: it is asked for through `Workshop.buy`, and one of unknown outcome is not made
+        again without a person's word.
     keeps_results : bool
         Gives request ids (through `Workshop.submitted`) and can be asked for a result by id.
     """
@@ -120,8 +148,11 @@ class Backend(Protocol):
     paid: bool
     keeps_results: bool
 
-    def missing(self) -> list[str]:
+    def missing(self, settings: Settings) -> list[str]:
         """Return what the backend lacks to work here, one sentence each; empty when usable."""
+
+    def stick_scale(self, model: str | None, options: Mapping[str, object]) -> StickScale:
+        """Return how wide the sticks of a control map shall be for a model."""
 
     def typical_s(self, width: int, height: int) -> float:
         """Return the usual seconds for one image of this size on one worker, for estimates."""
@@ -131,8 +162,12 @@ class Backend(Protocol):
 
         Raises
         ------
+        BackendUnavailableError
+            No image of the run could be made now: the run stops early and can be resumed.
+        OutcomeUnknownError
+            The request may have been taken and charged.
         BackendError
-            With a stable `code` and a sentence for the user.
+            This image failed; with a stable `code` and a sentence for the user.
         """
 
     async def fetch(self, request: ImageRequest, request_id: str, workshop: Workshop) -> GeneratedImage:

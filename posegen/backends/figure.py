@@ -30,6 +30,7 @@ from posegen.poses.kinematics import Postures, solve_many
 from posegen.poses.library import Pose, PoseLibrary
 from posegen.poses.search import FILLERS, stem, words_of
 from posegen.records import COLOR_NAMES, Conditioning, ImageTask
+from posegen.settings import Settings
 
 FloatArray = NDArray[np.float64]
 
@@ -70,8 +71,9 @@ class FigureBackend(InProcess):
     options_type: type[BaseModel] = FigureOptions
     negative_prompt_note = "the embedded renderer draws what it is told: a negative prompt has no effect"
 
-    def missing(self) -> list[str]:
+    def missing(self, settings: Settings) -> list[str]:
         """Return nothing: it is always usable."""
+        del settings
         return []
 
     def typical_s(self, width: int, height: int) -> float:

@@ -9,16 +9,15 @@ rasterisation is reimplemented in NumPy in `rasterise`; the colours and the limb
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posegen.controlnet.rasterise import convex_polygon_pixels, disc_pixels, ellipse_polygon
+from posegen.records import StickScale
 from posegen.skeletons import OPENPOSE_18, OPENPOSE_COLORS
 
 FloatArray = NDArray[np.float64]
-StickScale = Literal["none", "xinsir"]
 
 STICK_WIDTH = 4
 """Minor half-axis of a limb in pixels (controlnet_aux `open_pose/util.py`)."""

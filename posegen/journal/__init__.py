@@ -17,6 +17,7 @@ from posegen.journal.events import (
     TaskFailed,
     TaskSubmitted,
     TaskUnknown,
+    TaskWithdrawn,
 )
 from posegen.journal.lease import (
     STALL_AFTER_S,
@@ -61,6 +62,7 @@ __all__ = [
     "TaskFailed",
     "TaskSubmitted",
     "TaskUnknown",
+    "TaskWithdrawn",
     "current_owner",
     "fold",
     "journal_folder",

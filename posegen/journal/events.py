@@ -124,6 +124,13 @@ class TaskSubmitted(Event, frozen=True, kw_only=True, tag="task_submitted"):
     provider: str | None = None
 
 
+class TaskWithdrawn(Event, frozen=True, kw_only=True, tag="task_withdrawn"):
+    """The provider did not take a request that was journalled: it refused, or was never reached."""
+
+    task_id: str
+    reason: str = ""
+
+
 class ImageStored(Event, frozen=True, kw_only=True, tag="image_stored"):
     """An image was made and is durable in storage."""
 
@@ -238,6 +245,7 @@ AnyEvent = (
     | CreditsHeld
     | TaskUnknown
     | TaskSubmitted
+    | TaskWithdrawn
     | ImageStored
     | ImageAdopted
     | ImageExported

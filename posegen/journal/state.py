@@ -22,6 +22,7 @@ from posegen.journal.events import (
     TaskFailed,
     TaskSubmitted,
     TaskUnknown,
+    TaskWithdrawn,
 )
 from posegen.journal.segments import Segment
 from posegen.records import ImageRecord, ImageTask
@@ -88,7 +89,7 @@ class RunState:
         By task id, those that wait for a person's word.
     holds : list of CreditsHeld
     submissions : dict of str to list of TaskSubmitted
-        By task id, every request a provider took.
+        By task id, every request a provider took, or may have taken.
     attempts : list of Attempt
     metrics : list of Metric
     torn_lines, fenced_lines, unknown_events, foreign_lines : int
@@ -204,6 +205,14 @@ def _submitted(state: RunState, event: TaskSubmitted) -> None:
     state.submissions.setdefault(event.task_id, []).append(event)
 
 
+def _withdrawn(state: RunState, event: TaskWithdrawn) -> None:
+    sent = state.submissions.get(event.task_id, [])
+    if sent and not sent[-1].request_id:
+        sent.pop()
+    if not sent:
+        state.submissions.pop(event.task_id, None)
+
+
 def _held(state: RunState, event: CreditsHeld) -> None:
     state.holds.append(event)
 
@@ -257,6 +266,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     CreditsHeld: _held,
     TaskUnknown: _unknown,
     TaskSubmitted: _submitted,
+    TaskWithdrawn: _withdrawn,
     ImageStored: _stored,
     ImageAdopted: _stored,
     ImageExported: _exported,

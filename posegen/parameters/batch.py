@@ -19,6 +19,9 @@ MIN_SIZE = 256
 MAX_SIZE = 2048
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9])?")
 
+DEFAULT_CONCURRENCY = 3
+"""Images at the backend at once; hosted providers give new accounts 2 or 3 places."""
+
 DEFAULT_POSES = ("standing_relaxed", "walking_stride", "hands_on_hips_confident")
 """What is made when nothing is selected: a small free run."""
 
@@ -72,8 +75,8 @@ class BatchParameters(StrictModel):
     """share of the steps after which the control map is let go; None takes the backend's default"""
     backend_options: dict[str, Any] = {}
     """the backend's own options"""
-    concurrency: int = Field(default=4, ge=1, le=64)
-    """images in flight at once"""
+    concurrency: int = Field(default=DEFAULT_CONCURRENCY, ge=1, le=64)
+    """images at the backend at once"""
     exports: Names = []
     """export formats to make beside each image"""
     user: str = Field(default="local", min_length=1, max_length=80, pattern=r"^[\w.@+-]+$")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from posegen.parameters.batch import DEFAULT_CONCURRENCY
 from posegen.parameters.checking import StrictModel
 from posegen.parameters.reading import Names
 
@@ -25,5 +26,5 @@ class RecoveryParameters(StrictModel):
     """finished runs, by name, whose images are deleted for good"""
     dry_run: bool = False
     """only say what would be done"""
-    concurrency: int = Field(default=4, ge=1, le=64)
-    """images in flight at once in a run that is gone on with"""
+    concurrency: int = Field(default=DEFAULT_CONCURRENCY, ge=1, le=64)
+    """images at the backend at once in a run that is gone on with"""

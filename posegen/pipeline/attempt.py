@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from posegen.backends import get_backend
-from posegen.errors import InsufficientCreditsError, ParameterError
+from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError
 from posegen.failpoints import reach
 from posegen.journal import (
     AttemptFinished,
@@ -26,6 +26,7 @@ from posegen.pipeline.engine import STOP_FILE, Engine, Job
 from posegen.pipeline.export_step import missing_exports
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
+from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import check_writable, open_storage
 from posegen.storage.atomic import TEMPORARY_PREFIX
@@ -61,18 +62,23 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
     ------
     RunOwnedError
         Another process has the run.
+    BackendUnavailableError
+        A key, a package or a server's address is missing; nothing is held.
     InsufficientCreditsError
         Nothing is held.
     StorageError, JournalError
         The folder cannot be written.
     """
     check_writable(settings.root)
+    if begin.planned is not None:
+        check_backends(begin.planned.tasks, settings)
     with ExitStack() as undo:
         lease = RunLease.acquire(settings.root, begin.run_id, stall_after_s=settings.stall_after_s)
         undo.callback(lease.release)
         state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
         if state.status == "finished":
             return None
+        check_backends(state.pending, settings)
         _sweep(settings.root / "runs" / begin.run_id)
         if (
             begin.kind == "resume"
@@ -95,7 +101,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             _job(begin, state, settings, writer.number),
             open_storage(settings.storage_mode, settings.root),
             writer,
-            settings.cpu_threads,
+            settings,
             price=payment.per_image,
             settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
             stop_if=_reason_to_stop(settings, begin.run_id, writer.number),
@@ -132,6 +138,20 @@ def check_resumable(state: RunState) -> None:
         )
     for name in {task.backend for task in state.tasks}:
         get_backend(name)
+
+
+def check_backends(tasks: Iterable[ImageTask], settings: Settings) -> None:
+    """Refuse what could only fail here.
+
+    Raises
+    ------
+    BackendUnavailableError
+        Says what the backend lacks.
+    """
+    for name in sorted({task.backend for task in tasks}):
+        missing = get_backend(name).missing(settings)
+        if missing:
+            raise BackendUnavailableError(f"backend {name!r}: {'; '.join(missing)}", backend=name)
 
 
 def _state(root: Path, run_id: str) -> RunState:

@@ -14,7 +14,7 @@ from posegen.controlnet.draw import control_keypoints, draw_map
 from posegen.images import encode_png
 from posegen.poses.library import Pose
 from posegen.poses.targets import keypoints
-from posegen.records import View
+from posegen.records import StickScale, View
 
 MAX_PALETTE = 255
 """Colours beside black that a palette has room for."""
@@ -25,9 +25,11 @@ def control_target(pose: Pose, view: View, width: int, height: int) -> NDArray[n
     return control_keypoints(keypoints(pose, view, width, height))
 
 
-def control_map(pose: Pose, view: View, width: int, height: int) -> NDArray[np.uint8]:
+def control_map(
+    pose: Pose, view: View, width: int, height: int, stick_scale: StickScale = "none"
+) -> NDArray[np.uint8]:
     """Return the control map, shape (height, width, 3)."""
-    return draw_map(control_target(pose, view, width, height), width, height)
+    return draw_map(control_target(pose, view, width, height), width, height, stick_scale=stick_scale)
 
 
 def control_map_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -50,6 +52,9 @@ def control_map_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 @lru_cache(maxsize=4096)  # avatars, prompts and repeats share a map
-def control_map_sha256(pose: Pose, view: View, width: int, height: int) -> str:
+def control_map_sha256(
+    pose: Pose, view: View, width: int, height: int, stick_scale: StickScale = "none"
+) -> str:
     """Return the hash of the control map's PNG."""
-    return hashlib.sha256(control_map_png(control_map(pose, view, width, height))).hexdigest()
+    pixels = control_map(pose, view, width, height, stick_scale)
+    return hashlib.sha256(control_map_png(pixels)).hexdigest()

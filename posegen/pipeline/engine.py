@@ -11,15 +11,24 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from posegen.backends import Backend, get_backend
-from posegen.errors import BackendError, JournalError, PosegenError, StaleAttemptError, StorageError
+from posegen.errors import (
+    BackendError,
+    BackendUnavailableError,
+    JournalError,
+    OutcomeUnknownError,
+    PosegenError,
+    StaleAttemptError,
+    StorageError,
+)
 from posegen.failpoints import reach
+from posegen.http import Client
 from posegen.journal import (
     AttemptFinished,
     Event,
@@ -30,12 +39,14 @@ from posegen.journal import (
     TaskFailed,
     TaskSubmitted,
     TaskUnknown,
+    TaskWithdrawn,
     superseded,
 )
 from posegen.pipeline.export_step import ExportJob, make_exports
-from posegen.pipeline.obtain import Earlier, OutcomeUnknownError, UnknownPolicy, obtain_image
+from posegen.pipeline.obtain import Earlier, UnknownPolicy, obtain_image
 from posegen.pipeline.progress import Progress
 from posegen.records import ImageTask
+from posegen.settings import Settings
 from posegen.storage import Storage
 from posegen.telemetry import logger
 
@@ -45,6 +56,9 @@ STOP_FILE = "stop"
 STOP_POLL_S = 0.5
 DRAIN_S = 4.0
 """What is in flight gets this long after a stop; it is less than papermill gives a kernel it ends."""
+
+NOT_CUT_SHORT_S = float("inf")
+"""What is in flight gets as long as it needs: nobody waits for the end, and it may have been paid for."""
 
 log = logger("engine")
 
@@ -66,6 +80,8 @@ class Job:
         The run's folder.
     tasks : tuple of ImageTask
         Those still to make.
+    concurrency : int
+        Images that are at the backend at once; a few more are prepared before and stored after that.
     may_be_stored : bool
         An earlier attempt was cut off: look for images it stored and did not journal.
     planned, kept : int
@@ -113,7 +129,7 @@ class Engine:
         job: Job,
         storage: Storage,
         writer: SegmentWriter,
-        cpu_threads: int,
+        settings: Settings,
         *,
         price: int = 0,
         settle: Callable[[], None] | None = None,
@@ -127,7 +143,11 @@ class Engine:
         self.stop_reason: str | None = None
         self._storage = storage
         self._writer = writer
-        self._cpu = ThreadPoolExecutor(cpu_threads, thread_name_prefix="posegen-cpu")
+        self.settings = settings
+        self._http: Client | None = None
+        self._slots = asyncio.Semaphore(job.concurrency)
+        self._drain_until: float | None = None
+        self._cpu = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="posegen-cpu")
         self._io = ThreadPoolExecutor(8, thread_name_prefix="posegen-io")
         self._progress = Progress(planned=job.planned, kept=job.kept)
         self._started = time.monotonic()
@@ -140,8 +160,10 @@ class Engine:
         """Start working."""
         self._thread.start()
 
-    def stop(self, reason: str) -> None:
-        """Start nothing more; what is in flight gets `DRAIN_S` seconds."""
+    def stop(self, reason: str, *, drain_s: float = DRAIN_S) -> None:
+        """Start nothing more; what is in flight gets `drain_s` seconds."""
+        until = time.monotonic() + drain_s
+        self._drain_until = until if self._drain_until is None else min(until, self._drain_until)
         self.stop_reason = self.stop_reason or reason
 
     def join(self, timeout_s: float) -> bool:
@@ -189,6 +211,8 @@ class Engine:
             await self._journal(AttemptFinished(outcome=outcome))
             reach("attempt_finished")
         finally:
+            if self._http is not None:
+                await self._http.aclose()
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
             if self._stale() is None:  # else it is meant for whoever has the run now
@@ -200,28 +224,29 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
-        workers = [
-            asyncio.create_task(self._worker()) for _ in range(min(self.job.concurrency, len(self._queue)))
-        ]
+        # The others prepare the next images and store the last ones; with 1, one follows the other.
+        beside = self.settings.cpu_threads + 1 if self.job.concurrency > 1 else 0
+        count = min(self.job.concurrency + beside, len(self._queue))
+        workers = [asyncio.create_task(self._worker()) for _ in range(count)]
         watcher = asyncio.create_task(self._watch())
         pending: set[asyncio.Task[None]] = set(workers)
-        drain_until: float | None = None
+        told = False
         while pending:
             done, pending = await asyncio.wait(pending, timeout=0.05, return_when=asyncio.FIRST_EXCEPTION)
             for worker in done:
                 self._fail(worker.exception())
-            if self.stop_reason and drain_until is None:
-                drain_until = time.monotonic() + DRAIN_S
+            if self.stop_reason and not told:
+                told = True
                 if self.error is None:  # before the drain: it may be cut short
                     await self._journal(Interrupted(reason=self.stop_reason))
-            if drain_until is not None and time.monotonic() > drain_until:
+            if self._drain_until is not None and time.monotonic() > self._drain_until:
                 break
         for left in (*pending, watcher):
             left.cancel()
         await asyncio.gather(*pending, watcher, return_exceptions=True)
         if self.error is not None:
             raise self.error
-        if self.stop_reason and drain_until is None:
+        if self.stop_reason and not told:
             await self._journal(Interrupted(reason=self.stop_reason))
 
     def _fail(self, error: BaseException | None) -> None:
@@ -262,6 +287,14 @@ class Engine:
             record, how = await obtain_image(self.job.run_id, task, backend, self._storage, pools, earlier)
         except (StorageError, JournalError):
             raise
+        except NotStartedError:
+            return
+        except (
+            BackendUnavailableError
+        ) as exc:  # every other image would meet the same: they wait for better days
+            self.stop(str(exc), drain_s=NOT_CUT_SHORT_S)
+            self._progress = replace(self._progress, latest=str(exc))
+            return
         except OutcomeUnknownError as exc:
             event = TaskUnknown(task_id=task.task_id, reason=str(exc), request_id=exc.request_id)
             await self._journal(event)
@@ -307,6 +340,35 @@ class Engine:
         await self._journal(TaskSubmitted(task_id=task.task_id, request_id=request_id))
         reach("task_submitted")
 
+    async def journal_withdrawn(self, task: ImageTask, reason: str) -> None:
+        """Journal that the provider did not take what was sent."""
+        await self._journal(TaskWithdrawn(task_id=task.task_id, reason=reason))
+
+    def show_share(self, task: ImageTask, share: float) -> None:
+        """Show how far one image is."""
+        latest = f"{task.pose_id or 'text'} {min(max(share, 0.0), 1.0):.0%}"
+        self._progress = replace(self._progress, latest=latest)
+
+    @property
+    def http(self) -> Client:
+        """The client for all requests of this attempt, made when first asked for."""
+        self._http = self._http or Client(self.settings)
+        return self._http
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold one of the places at the backend.
+
+        Raises
+        ------
+        NotStartedError
+            The attempt was told to stop meanwhile.
+        """
+        async with self._slots:
+            if self.stop_reason is not None:
+                raise NotStartedError
+            yield
+
     async def _journal(self, event: Event) -> None:
         await asyncio.wrap_future(self._writer.append(event))
 
@@ -324,12 +386,45 @@ class Engine:
         return asyncio.get_running_loop().run_in_executor(pool, context.run, work)
 
 
+class NotStartedError(Exception):
+    """The attempt was told to stop before this image was begun."""
+
+
 @dataclass(frozen=True)
 class TaskPools:
     """The engine's pools as one task sees them."""
 
     engine: Engine
     task: ImageTask
+
+    @property
+    def settings(self) -> Settings:
+        """Keys, addresses and limits."""
+        return self.engine.settings
+
+    @property
+    def http(self) -> Client:
+        """The client for all requests."""
+        return self.engine.http
+
+    def slot(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Wait for a place at the backend."""
+        return self.engine.slot()
+
+    def progressed(self, share: float) -> None:
+        """Show how far this image is."""
+        self.engine.show_share(self.task, share)
+
+    async def buy(self, send: Callable[[], Awaitable[T]], /) -> T:
+        """Send a request that costs money; journalled before, and after if the provider did not take it."""
+        await self.submitted("")
+        try:
+            return await send()
+        except OutcomeUnknownError:
+            raise
+        except BackendError as exc:
+            await self.engine.journal_withdrawn(self.task, str(exc))
+            raise
 
     def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
         """Run `work` on the pool for computing."""

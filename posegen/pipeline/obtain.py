@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posegen.backends import Backend
-from posegen.errors import ImageFailedError, PosegenError, ResultGoneError
+from posegen.errors import ImageFailedError, OutcomeUnknownError, ResultGoneError
 from posegen.journal import TaskSubmitted
 from posegen.pipeline.steps import Pools, adopt_image, fetch_image, make_image
 from posegen.records import ImageRecord, ImageTask
@@ -18,13 +18,8 @@ UnknownPolicy = Literal["retry", "ask", "fail"]
 
 How = Literal["made", "adopted", "fetched"]
 
-
-class OutcomeUnknownError(PosegenError):
-    """It cannot be found out whether a provider made this image."""
-
-    def __init__(self, reason: str, request_id: str | None) -> None:
-        super().__init__(reason)
-        self.request_id = request_id
+MOST_SENT = 3
+"""How often an image is sent in one attempt where lost answers are to be retried."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,7 @@ async def obtain_image(
         adopted = await adopt_image(run_id, task, storage, pools)
         if adopted is not None:
             return adopted, "adopted"
+    policy = earlier.policy or ("ask" if backend.paid else "retry")
     if earlier.submissions:
         request_id = earlier.submissions[-1].request_id
         reason = "it may have been bought, and there is no request id to ask for it"
@@ -70,9 +66,12 @@ async def obtain_image(
                 return await fetch_image(run_id, task, backend, storage, pools, request_id), "fetched"
             except ResultGoneError as exc:
                 reason = f"the provider no longer has request {request_id}: {exc}"
-        _decide(earlier.policy or ("ask" if backend.paid else "retry"), reason, request_id)
-    if backend.paid:  # before it is called: until its request id is journalled, nobody knows it was bought
-        await pools.submitted("")
+        _decide(policy, reason, request_id)
+    for _ in range(MOST_SENT - 1):
+        try:
+            return await make_image(run_id, task, backend, storage, pools), "made"
+        except OutcomeUnknownError as exc:
+            _decide(policy, str(exc), exc.request_id or "")
     return await make_image(run_id, task, backend, storage, pools), "made"
 
 

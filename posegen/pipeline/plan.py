@@ -248,7 +248,12 @@ def _task(
         "options": dict(parameters.backend_options),
     }
     if pose is not None and conditioning == "control":
-        fields["control_map_sha256"] = control_map_sha256(pose, view, parameters.width, parameters.height)
+        scale = backend.stick_scale(fields["model"], parameters.backend_options)
+        width, height = parameters.width, parameters.height
+        fields |= {
+            "stick_scale": scale,
+            "control_map_sha256": control_map_sha256(pose, view, width, height, scale),
+        }
     task = ImageTask(task_id="", index=index, **fields)
     return msgspec.structs.replace(task, task_id=task_id(task)), prompt
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from posegen.errors import RunConflictError, RunInterruptedError
 from posegen.journal import RunPlanned, RunState, read_run, run_exists
+from posegen.parameters.batch import DEFAULT_CONCURRENCY
 from posegen.pipeline.attempt import Begin, begin_attempt, check_resumable
 from posegen.pipeline.engine import DRAIN_S, Engine
 from posegen.pipeline.obtain import UnknownPolicy
@@ -81,7 +82,8 @@ class Run:
                 raise self._engine.error
         summary = self.summary()
         if self._engine is not None and self._engine.stop_reason:
-            raise RunInterruptedError(self.run_id, summary.state.made, len(summary.state.tasks))
+            made, planned = summary.state.made, len(summary.state.tasks)
+            raise RunInterruptedError(self.run_id, made, planned, self._engine.stop_reason)
         if self._engine is None:
             print(f"run {self.run_id} is finished: nothing to make")  # noqa: T201  (shown in the notebook)
         summary.save_contact_sheet()
@@ -165,7 +167,7 @@ def resume(
     settings: Settings | None = None,
     *,
     unknown: UnknownPolicy | None = None,
-    concurrency: int = 4,
+    concurrency: int = DEFAULT_CONCURRENCY,
 ) -> Run:
     """Go on with a run by its own plan; returns at once. A finished run has nothing to make.
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from posegen.backends import Backend, GeneratedImage, ImageRequest
+from posegen.backends import Backend, GeneratedImage, ImageRequest, Workshop
 from posegen.controlnet.draw import draw_map
 from posegen.errors import ImageDataError, ObjectExistsError
 from posegen.failpoints import reach
@@ -34,20 +34,12 @@ from posegen.storage import Storage, control_map_key, image_key, thumbnail_key
 MADE_KEY = "posegen_made"
 """PNG text key of how the image was really made."""
 
-T = TypeVar("T")
 
+class Pools(Workshop, Protocol):
+    """Where work runs: the workshop a backend gets, and its turn at the backend."""
 
-class Pools(Protocol):
-    """Where work runs: the workshop a backend gets, and a pool for blocking input and output."""
-
-    def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for computing."""
-
-    def on_io(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for blocking input and output."""
-
-    def submitted(self, request_id: str) -> Awaitable[None]:
-        """Journal a provider's request id."""
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Wait for one of the places at the backend, of which there are as many as the run's concurrency."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,8 +120,9 @@ async def _store_from(
         request = await pools.on_cpu(lambda: prepare(task))
         if request.control_map is not None and task.control_map_sha256 is not None:
             await _keep_control_map(request.control_map, task.control_map_sha256, storage, pools)
-    with watch.stage("generate"):
-        generated = await generate(request)
+    async with pools.slot():  # drawing maps before it and encoding after it keep no place taken
+        with watch.stage("generate"):
+            generated = await generate(request)
     reach("image_generated")
     image, thumbnail = await pools.on_cpu(lambda: _encode(task, generated, watch))
     with watch.stage("store"):
@@ -169,7 +162,8 @@ def prepare(task: ImageTask) -> ImageRequest:
         return ImageRequest(task)
     pose = Pose.from_content(task.pose)
     keypoints = control_target(pose, task.view, task.width, task.height)
-    return ImageRequest(task, keypoints, draw_map(keypoints, task.width, task.height))
+    drawn = draw_map(keypoints, task.width, task.height, stick_scale=task.stick_scale)
+    return ImageRequest(task, keypoints, drawn)
 
 
 def _encode(task: ImageTask, generated: GeneratedImage, watch: Stopwatch) -> tuple[bytes, bytes]:

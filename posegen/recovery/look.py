@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from posegen.backends import get_backend
 from posegen.errors import BackendUnavailableError, InputError, PosegenError, RunNotFoundError
 from posegen.journal import (
     ForeignWatch,
@@ -19,7 +18,7 @@ from posegen.journal import (
     run_ids,
 )
 from posegen.parameters import RecoveryParameters
-from posegen.pipeline.attempt import check_resumable
+from posegen.pipeline.attempt import check_backends, check_resumable
 from posegen.pipeline.paying import accounts_of, needed_for
 from posegen.pipeline.progress import duration
 from posegen.pipeline.tables import html_table
@@ -150,7 +149,7 @@ class Observer:
         too_old = quiet > timedelta(hours=self.parameters.fail_after_hours)
         try:
             check_resumable(state)
-            _check_backends(state)
+            check_backends(state.pending, self.settings)
         except (InputError, BackendUnavailableError) as exc:
             return ("close" if too_old else "wait"), str(exc)
         if state.status == "waiting" and self.parameters.unknown in (None, "ask"):
@@ -209,14 +208,6 @@ class Observer:
 def maps_of(state: RunState) -> frozenset[str]:
     """Return the SHA-256 of the control maps that a run's tasks use."""
     return frozenset(task.control_map_sha256 for task in state.tasks if task.control_map_sha256)
-
-
-def _check_backends(state: RunState) -> None:
-    """Refuse a run whose backend could only fail: a key or a package is missing here."""
-    for name in sorted({task.backend for task in state.pending}):
-        missing = get_backend(name).missing()
-        if missing:
-            raise BackendUnavailableError(f"backend {name!r}: {'; '.join(missing)}", backend=name)
 
 
 def find(

@@ -1,6 +1,7 @@
 """The embedded renderer as a backend."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from posegen.poses.fitting import misfit
 from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST
 from posegen.poses.library import PoseLibrary
 from posegen.records import ImageTask
+from posegen.settings import Settings
 
 SIZE = 256
 
@@ -127,7 +129,7 @@ def test_control_without_keypoints_fails_the_image() -> None:
 def test_every_backend_says_what_it_is(name: str) -> None:
     backend: Backend = get_backend(name)
     assert backend.name == name
-    assert backend.missing() == []
+    assert backend.missing(Settings(root=Path())) == []
     assert backend.typical_s(512, 512) < backend.typical_s(1024, 1024)
     assert backend.conditionings
 

@@ -65,7 +65,7 @@ class Plain(InProcess):
     def __init__(self, order: dict[str, Any], diary: Diary) -> None:
         self._order, self._diary = order, diary
 
-    def missing(self) -> list[str]:
+    def missing(self, settings: Settings) -> list[str]:
         return []
 
     def typical_s(self, width: int, height: int) -> float:
@@ -115,7 +115,7 @@ class Queued(Plain):
     keeps_results = True
 
     async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
-        answer = await workshop.on_cpu(lambda: self.buy(request))
+        answer = await workshop.buy(lambda: workshop.on_cpu(lambda: self.buy(request)))
         failpoints.reach("bought")
         await workshop.submitted(answer["request_id"])
         return await self.fetch(request, answer["request_id"], workshop)
@@ -134,6 +134,9 @@ class Blind(Plain):
 
     name = "blind"
     paid = True
+
+    async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
+        return await workshop.buy(lambda: workshop.on_cpu(lambda: self.make(request)))
 
     def make(self, request: ImageRequest) -> GeneratedImage:
         if self.fails(request):

@@ -27,16 +27,22 @@ class PlainBackend(InProcess):
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.lacks: list[str] = []
         self.fail: Callable[[ImageRequest], Exception | None] = lambda _: None
         self.on_image: Callable[[ImageRequest], None] = lambda _: None
 
-    def missing(self) -> list[str]:
-        return []
+    def missing(self, settings: Settings) -> list[str]:
+        return self.lacks
 
     def typical_s(self, width: int, height: int) -> float:
         return 2.0
 
     async def generate(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
+        if self.paid:
+            return await workshop.buy(lambda: self.sell(request, workshop))
+        return await self.sell(request, workshop)
+
+    async def sell(self, request: ImageRequest, workshop: Workshop) -> GeneratedImage:
         await workshop.submitted(f"request-{request.task.task_id[:4]}")
         return await workshop.on_cpu(lambda: self.make(request))
 

@@ -36,7 +36,7 @@ class Plain(InProcess):
         self.error: Exception | None = None
         self.on_image: Callable[[ImageRequest], None] = lambda _: None
 
-    def missing(self) -> list[str]:
+    def missing(self, settings: Settings) -> list[str]:
         return self.lacks
 
     def typical_s(self, width: int, height: int) -> float:

@@ -1,0 +1,143 @@
+"""How fast a provider is asked, by all processes of a workspace together.
+
+The generic cell rate algorithm over a small file under an OS lock: each caller books the next free moment and
+sleeps until then. No library serves here: those that limit across processes without a server (pyrate-limiter
+on SQLite) neither slow down when a provider says so nor run with the filelock releases that posegen needs.
+
+References
+----------
+ITU-T I.371 (the generic cell rate algorithm); the slowing is additive-increase, multiplicative-decrease as in
+RFC 5681.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+BURST_S = 1.0
+"""What was not asked for within the last second may be asked for at once."""
+
+SLOWEST_S = 30.0
+"""Seconds between two requests at most, however often a provider says that it is too much."""
+
+FIRST_SLOWING_S = 0.5
+"""Seconds between two requests after a provider has first said so, where nothing limited it before."""
+
+EASING = 0.8
+"""What an answer that came through makes of the slowing."""
+
+FORGOTTEN_S = 3600.0
+"""A moment further ahead than this was booked by another boot's clock."""
+
+LOCK_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What the processes share.
+
+    Attributes
+    ----------
+    next_at : float
+        The next free moment, seconds of the machine's monotonic clock.
+    slowing_s : float
+        Seconds between requests that the provider's refusals have brought about.
+    """
+
+    next_at: float = 0.0
+    slowing_s: float = 0.0
+
+
+class Pace:
+    """The pace towards one provider.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the processes of a workspace keep their locks.
+    provider : str
+    per_minute : float or None
+        Requests a minute; None sets no limit, but refusals still slow it down.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        provider: str,
+        per_minute: float | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._file = folder / f"pace-{provider}.json"
+        self._interval_s = 60.0 / per_minute if per_minute else 0.0
+        self._clock, self._sleep = clock, sleep
+
+    async def turn(self) -> float:
+        """Wait for the next free moment; return the seconds waited."""
+        wait_s = await asyncio.to_thread(self._book)
+        if wait_s > 0:
+            await self._sleep(wait_s)
+        return wait_s
+
+    async def slow_down(self, wait_s: float | None) -> None:
+        """Ask for less from now on: the provider has refused, perhaps saying for how long."""
+
+        def slower(booked: Booked, now: float) -> Booked:
+            slowing_s = min(max(booked.slowing_s * 2, FIRST_SLOWING_S, self._interval_s), SLOWEST_S)
+            return Booked(max(booked.next_at, now + (wait_s or slowing_s)), slowing_s)
+
+        await asyncio.to_thread(self._change, slower)
+
+    async def speed_up(self) -> None:
+        """Ask for a little more: a request came through."""
+
+        def faster(booked: Booked, now: float) -> Booked:
+            del now
+            slowing_s = booked.slowing_s * EASING
+            return replace(booked, slowing_s=slowing_s if slowing_s > 0.01 else 0.0)
+
+        if self._read().slowing_s > 0:
+            await asyncio.to_thread(self._change, faster)
+
+    def _book(self) -> float:
+        wait_s = 0.0
+
+        def book(booked: Booked, now: float) -> Booked:
+            nonlocal wait_s
+            interval_s = max(self._interval_s, booked.slowing_s)
+            burst_s = 0.0 if booked.slowing_s else max(0.0, BURST_S - interval_s)
+            mine = max(booked.next_at, now - burst_s)
+            wait_s = max(0.0, mine - now)
+            return replace(booked, next_at=mine + interval_s)
+
+        if self._interval_s or self._read().next_at:  # nothing limits it: no file is touched
+            self._change(book)
+        return wait_s
+
+    def _change(self, change: Callable[[Booked, float], Booked]) -> None:
+        """Replace what is booked, alone; past a lock that nobody gives up, for a pace is no promise."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{self._file}.lock", timeout=LOCK_TIMEOUT_S, fallback_to_soft=False)
+        with suppress(Timeout), lock:
+            changed = change(self._read(), self._clock())
+            scratch = self._file.with_suffix(".new")
+            scratch.write_text(json.dumps(asdict(changed)), encoding="utf-8")
+            scratch.replace(self._file)
+
+    def _read(self) -> Booked:
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+            booked = Booked(float(found["next_at"]), float(found["slowing_s"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return Booked()
+        ahead_s = booked.next_at - self._clock()
+        return Booked() if ahead_s > FORGOTTEN_S else booked
