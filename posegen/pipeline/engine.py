@@ -200,6 +200,8 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
+        if self._queue:
+            await self._look()  # so that what is to stop at once begins nothing
         workers = [
             asyncio.create_task(self._worker()) for _ in range(min(self.job.concurrency, len(self._queue)))
         ]
@@ -234,14 +236,16 @@ class Engine:
 
     async def _watch(self) -> None:
         """Look for reasons to stop: the stop file, and whatever `stop_if` finds."""
-        stop_file = self.job.folder / STOP_FILE
         while self.stop_reason is None:
-            if await self.on_io(stop_file.exists):
-                self.stop("asked to stop")
-            found = await self.on_io(self._stop_if)
-            if found is not None:
-                self.stop(found)
             await asyncio.sleep(STOP_POLL_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        if await self.on_io((self.job.folder / STOP_FILE).exists):
+            self.stop("asked to stop")
+        found = await self.on_io(self._stop_if)
+        if found is not None:
+            self.stop(found)
 
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
