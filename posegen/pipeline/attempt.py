@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from posegen.backends import get_backend
 from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError
 from posegen.failpoints import reach
@@ -33,6 +35,10 @@ from posegen.storage.atomic import TEMPORARY_PREFIX
 
 STORED_IN = ("images", "originals", "thumbnails", "exports")
 """Folders of a run that only its owner writes to."""
+
+
+PARENT_GONE = "the process that ran this notebook is gone"
+"""Why a kernel stops what it is making."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +76,19 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         The folder cannot be written.
     """
     check_writable(settings.root)
-    if begin.planned is not None:
-        check_backends(begin.planned.tasks, settings)
     with ExitStack() as undo:
         lease = RunLease.acquire(settings.root, begin.run_id, stall_after_s=settings.stall_after_s)
         undo.callback(lease.release)
         state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
         if state.status == "finished":
             return None
-        check_backends(state.pending, settings)
         _sweep(settings.root / "runs" / begin.run_id)
         if (
             begin.kind == "resume"
         ):  # a word to stop that an earlier owner never saw; a batch's may be meant for it
             (settings.root / "runs" / begin.run_id / STOP_FILE).unlink(missing_ok=True)
         planned = begin.planned if state.spec_hash is None else None
+        check_backends(planned.tasks if planned is not None else state.pending, settings)
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks))
         writer = SegmentWriter.open(
@@ -186,13 +190,28 @@ def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job
 def _reason_to_stop(settings: Settings, run_id: str, attempt: int) -> Callable[[], str | None]:
     """Return what the engine asks every half second; it gives a reason, or None to go on."""
     folder = settings.root / "runs" / run_id
-    parent = settings.kernel_parent_pid
+    parent = _parent_to_watch(settings.kernel_parent_pid)
 
     def reason() -> str | None:
         if superseded(folder, attempt):
             return "another process has taken over the run"
         if parent is not None and os.getppid() != parent:
-            return "the process that ran this notebook is gone"
+            return PARENT_GONE
         return None
 
     return reason
+
+
+def _parent_to_watch(kernel_parent: int | None) -> int | None:
+    """Return the parent whose end shall stop this kernel; None in a process that is no kernel.
+
+    Whatever a notebook starts (`!posegen resume RUN` in a cell) inherits the variable that says it, and has
+    another parent from the start.
+    """
+    if kernel_parent is None or os.getppid() == kernel_parent:
+        return kernel_parent
+    try:
+        alive = psutil.Process(kernel_parent).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        alive = False
+    return None if alive else kernel_parent

@@ -224,6 +224,8 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
+        if self._queue:
+            await self._look()  # so that what is to stop at once begins nothing
         # The others prepare the next images and store the last ones; with 1, one follows the other.
         beside = self.settings.cpu_threads + 1 if self.job.concurrency > 1 else 0
         count = min(self.job.concurrency + beside, len(self._queue))
@@ -259,14 +261,16 @@ class Engine:
 
     async def _watch(self) -> None:
         """Look for reasons to stop: the stop file, and whatever `stop_if` finds."""
-        stop_file = self.job.folder / STOP_FILE
-        while self.stop_reason is None:
-            if await self.on_io(stop_file.exists):
-                self.stop("asked to stop")
-            found = await self.on_io(self._stop_if)
-            if found is not None:
-                self.stop(found)
+        while True:  # also after a first reason: a later one may leave less time
             await asyncio.sleep(STOP_POLL_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        if await self.on_io((self.job.folder / STOP_FILE).exists):
+            self.stop("asked to stop")
+        found = await self.on_io(self._stop_if)
+        if found is not None:
+            self.stop(found)
 
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
@@ -289,9 +293,7 @@ class Engine:
             raise
         except NotStartedError:
             return
-        except (
-            BackendUnavailableError
-        ) as exc:  # every other image would meet the same: they wait for better days
+        except BackendUnavailableError as exc:  # all others would meet the same: they wait for better days
             self.stop(str(exc), drain_s=NOT_CUT_SHORT_S)
             self._progress = replace(self._progress, latest=str(exc))
             return

@@ -69,8 +69,7 @@ class Payment:
             if task_id not in refunded_before:
                 self.accounts.refund(self.run_id, task_id, self.per_image, attempt=self.attempt)
         reach("credits_refunded")
-        charged_before = sum(_images_charged(hold, state) for hold in held[:-1])
-        charge = (state.made - charged_before) * self.per_image
+        charge = _made_under(held[-1], state) * self.per_image
         self.accounts.settle(self.run_id, attempt=self.attempt, charged=charge)
         reach("credits_settled")
 
@@ -82,11 +81,12 @@ class Payment:
         return {e.task_id for e in entries if e.kind == "refund" and e.hold_id in ids and e.task_id}
 
 
-def _images_charged(hold: Hold, state: RunState) -> int:
-    event = next((event for event in state.holds if event.key == hold.key), None)
-    if event is None or not event.images or not event.amount:
+def _made_under(hold: Hold, state: RunState) -> int:
+    """Return how many images were made since a hold was taken: earlier holds have paid for the others."""
+    first = next((event.attempt for event in state.holds if event.key == hold.key), None)
+    if first is None:  # cut off before it was journalled, so nothing was made of it
         return 0
-    return (hold.charged or 0) * event.images // event.amount
+    return sum(event.attempt >= first for event in state.stored.values())
 
 
 def pay_for(settings: Settings, state: RunState, writer: SegmentWriter, user: str, images: int) -> Payment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -245,6 +246,19 @@ def test_an_interrupt_of_this_process_ends_it(world: Any, plain: Any) -> None:
     with pytest.raises(RunInterruptedError):
         recover(RecoveryParameters(concurrency=1), world.settings, on_progress=interrupt)
     assert world.state("a").attempts[-1].interrupted == "interrupted"
+
+
+def test_a_kernel_whose_parent_is_gone_goes_on_with_no_other_run(world: Any, plain: Any) -> None:
+    for name in "ab":
+        world.killed(name, images=4, nth=1)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    world.settings = world.settings.model_copy(update={"kernel_parent_pid": gone.pid})
+    with pytest.raises(RunInterruptedError):
+        world.recover()
+    assert plain.made == []
+    assert "is gone" in world.state("a").attempts[-1].interrupted
+    assert len(world.state("b").attempts) == 1
 
 
 REPORT = RecoveryReport((), 0)
