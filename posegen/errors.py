@@ -22,6 +22,7 @@ PosegenError
 │   └── ResultGoneError        the provider no longer has the result that is asked for
 ├── CreditsError               the accounts refuse an entry (exit code 1)
 │   ├── InsufficientCreditsError  the user has fewer credits than it costs (exit code 7)
+│   ├── UserLimitError         the user has asked for too many images within an hour (exit code 8)
 │   └── CreditsConflictError   the idempotency key belongs to another entry
 ├── StaleAttemptError          a newer attempt has the run (exit code 6)
 ├── ImagesFailedError          some images of a finished run failed (exit code 3)
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -275,6 +277,39 @@ class InsufficientCreditsError(CreditsError):
         self.user = user
         self.needed = needed
         self.available = available
+
+
+class UserLimitError(CreditsError):
+    """The user has asked for too many images within an hour; nothing was started.
+
+    Parameters
+    ----------
+    user : str
+    images, per_hour, asked : int
+        Asked for now, allowed within an hour, and asked for within the last one.
+    free_at : datetime or None
+        When so many are free; None if they are more than an hour may hold.
+    """
+
+    exit_code = 8
+
+    def __init__(
+        self, user: str, *, images: int, per_hour: int, asked: int, free_at: datetime | None
+    ) -> None:
+        when = (
+            f"they are free at {free_at:%Y-%m-%d %H:%M:%S} UTC"
+            if free_at is not None
+            else f"at most {per_hour} can be asked for at once: divide it into several runs"
+        )
+        super().__init__(
+            f"{images} images are asked for, and user {user!r} has asked for {asked} of {per_hour} within "
+            f"the last hour; {when}"
+        )
+        self.user = user
+        self.images = images
+        self.per_hour = per_hour
+        self.asked = asked
+        self.free_at = free_at
 
 
 class CreditsConflictError(CreditsError):

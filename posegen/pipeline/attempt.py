@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from posegen.backends import get_backend
-from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError
+from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError, UserLimitError
 from posegen.failpoints import reach
 from posegen.journal import (
     AttemptFinished,
@@ -70,7 +70,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         Another process has the run.
     BackendUnavailableError
         A key, a package or a server's address is missing; nothing is held.
-    InsufficientCreditsError
+    InsufficientCreditsError, UserLimitError
         Nothing is held.
     StorageError, JournalError
         The folder cannot be written.
@@ -90,7 +90,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         planned = begin.planned if state.spec_hash is None else None
         check_backends(planned.tasks if planned is not None else state.pending, settings)
         if planned is not None:
-            check_credits(settings, planned.user or "", len(planned.tasks))
+            check_credits(settings, planned.user or "", len(planned.tasks), begin.run_id)
         writer = SegmentWriter.open(
             journal_folder(settings.root, begin.run_id), begin.run_id, kind=begin.kind, after=lease.after
         )
@@ -165,7 +165,7 @@ def _state(root: Path, run_id: str) -> RunState:
 def _pay(settings: Settings, state: RunState, writer: SegmentWriter) -> Payment:
     try:
         return pay_for(settings, state, writer, state.user or "", len(state.pending))
-    except InsufficientCreditsError:
+    except (InsufficientCreditsError, UserLimitError):
         writer.append(AttemptFinished(outcome="refused")).result()
         raise
 
