@@ -87,6 +87,7 @@ class Plan:
             "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
             "run_id": parameters.run_id or "made from the time at the start",
             "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
+            "lacks": get_backend(parameters.backend).missing(settings),
             "notes": list(self.notes),
         }
 
