@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from posegen import recovery
-from posegen.journal import RunLease, journal_folder, list_runs
+from posegen.journal import RunLease, journal_folder, list_runs, run_ids
 from posegen.parameters import BatchParameters, RecoveryParameters, check
 from posegen.pipeline.plan import build_plan
 from posegen.pipeline.run import open_run, resume, start
+from posegen.recovery import look
 from posegen.storage import control_map_key
 from tests.faults.harness import until
 
@@ -83,6 +84,16 @@ def test_two_old_runs_do_not_keep_each_others_maps(world: Any) -> None:
     world.after = JUST_AFTER
     world.recover()
     assert not any(path.exists() for path in maps)
+
+
+def test_the_runs_are_listed_once_however_many_are_old(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        posed(world, name, "standing_relaxed")
+    world.after = JUST_AFTER
+    listed: list[Path] = []
+    monkeypatch.setattr(look, "run_ids", lambda root: listed.append(root) or run_ids(root))
+    assert [found.action for found in world.find()] == ["clean"] * 3
+    assert len(listed) == 1
 
 
 def test_an_unreadable_run_may_need_every_map(world: Any) -> None:
