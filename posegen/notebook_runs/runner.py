@@ -9,7 +9,7 @@ from typing import Any
 
 from posegen import errors
 from posegen import parameters as schemas
-from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError, StorageError
+from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
 from posegen.executed_notebook import mend, mend_notebooks
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
@@ -23,6 +23,7 @@ from posegen.pipeline.run import check_run, new_run_id, run_folder
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings, load_settings
 from posegen.storage import check_writable
+from posegen.storage.atomic import remove
 
 Say = Callable[[str], None]
 
@@ -117,10 +118,7 @@ def _run_batch(
     folder = run_folder(settings.root, run_id)
     if state is not None:
         mend_notebooks(folder, state)
-    try:
-        (folder / STOP_FILE).unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"the run's folder {folder} cannot be used: {exc.strerror or exc}") from exc
+    remove(folder / STOP_FILE)
     say(f"run {run_id}: {len(plan.tasks)} images into {folder}")
     output = next_notebook(folder)
     outcome = execute(

@@ -31,7 +31,7 @@ from posegen.pipeline.paying import Payment, check_credits, pay_for
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import check_writable, open_storage
-from posegen.storage.atomic import TEMPORARY_PREFIX
+from posegen.storage.atomic import TEMPORARY_PREFIX, remove
 
 STORED_IN = ("images", "originals", "thumbnails", "exports")
 """Folders of a run that only its owner writes to."""
@@ -86,7 +86,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         if (
             begin.kind == "resume"
         ):  # a word to stop that an earlier owner never saw; a batch's may be meant for it
-            (settings.root / "runs" / begin.run_id / STOP_FILE).unlink(missing_ok=True)
+            remove(settings.root / "runs" / begin.run_id / STOP_FILE)
         planned = begin.planned if state.spec_hash is None else None
         check_backends(planned.tasks if planned is not None else state.pending, settings)
         if planned is not None:
@@ -123,7 +123,7 @@ def _sweep(folder: Path) -> None:
     """
     for part in STORED_IN:
         for unfinished in (folder / part).rglob(f"{TEMPORARY_PREFIX}*"):
-            unfinished.unlink(missing_ok=True)
+            remove(unfinished)
 
 
 def check_resumable(state: RunState) -> None:

@@ -48,6 +48,7 @@ from posegen.pipeline.progress import Progress
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
+from posegen.storage.atomic import remove, storage_error
 from posegen.telemetry import logger
 
 T = TypeVar("T")
@@ -64,9 +65,18 @@ log = logger("engine")
 
 
 def request_stop(run_folder: Path) -> None:
-    """Ask the process that drives the run to stop cleanly; it looks every half second."""
-    run_folder.mkdir(parents=True, exist_ok=True)
-    (run_folder / STOP_FILE).touch()
+    """Ask the process that drives the run to stop cleanly; it looks every half second.
+
+    Raises
+    ------
+    StorageError
+        The run's folder cannot be written.
+    """
+    try:
+        run_folder.mkdir(parents=True, exist_ok=True)
+        (run_folder / STOP_FILE).touch()
+    except OSError as exc:
+        raise storage_error(exc, "write", run_folder / STOP_FILE) from exc
 
 
 @dataclass(frozen=True)
@@ -216,7 +226,7 @@ class Engine:
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
             if self._stale() is None:  # else it is meant for whoever has the run now
-                (self.job.folder / STOP_FILE).unlink(missing_ok=True)
+                remove(self.job.folder / STOP_FILE)
 
     def _outcome(self) -> str:
         if self.stop_reason:

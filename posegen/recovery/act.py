@@ -151,7 +151,7 @@ class _Recovery:
             return Recovered(run.run_id, "wait", str(exc))
         except RunInterruptedError:
             raise
-        except PosegenError as exc:
+        except (PosegenError, OSError) as exc:  # whatever it is, the other runs do not wait for it
             log.warning("%s: %s", run.run_id, exc)
             return Recovered(run.run_id, run.action, f"failed: {exc}", fault=True)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from posegen.errors import ImageFailedError, RunInterruptedError, RunNotFoundError
+from posegen.errors import ImageFailedError, RunInterruptedError, RunNotFoundError, StorageError
 from posegen.journal import ForeignWatch, journal_folder
 from posegen.parameters import RecoveryParameters
 from posegen.pipeline.engine import request_stop
+from posegen.pipeline.run import resume
 from posegen.recovery import Stopper, recover, repeat
 from posegen.recovery.report import Recovered, RecoveryReport
 from tests.faults.harness import until
@@ -165,6 +166,19 @@ def test_a_broken_run_does_not_keep_the_others_waiting(world: Any) -> None:
     with pytest.raises(Exception, match="not all went well with a"):
         report.raise_for_failures()
     good.check()
+
+
+@pytest.mark.parametrize("place", ["stop", "images/.tmp-1"])
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others_waiting(world: Any, place: str) -> None:
+    world.killed("a", images=2, nth=1)
+    good = world.killed("b", images=2, nth=1)
+    (world.root / "runs/a" / place).mkdir()
+    rows = {row.run_id: row for row in world.recover().rows}
+    assert rows["a"].fault
+    assert "cannot remove" in rows["a"].result
+    good.check()
+    with pytest.raises(StorageError, match="cannot remove"):
+        resume("a", world.settings)
 
 
 def test_a_dry_run_changes_nothing(world: Any) -> None:
