@@ -227,7 +227,7 @@ def own_error(answer: httpx.Response, sentence: str) -> BackendError | None:
 def _error_type(answer: httpx.Response) -> str:
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(body.get("error_type") or "") if isinstance(body, dict) else ""
 

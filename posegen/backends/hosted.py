@@ -61,7 +61,7 @@ def json_object(answer: httpx.Response, backend: str) -> dict[str, Any]:
     """
     try:
         body = answer.json()
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise bad_result(backend, "the answer is not JSON") from exc
     if not isinstance(body, dict):
         raise bad_result(backend, f"the answer is a JSON {type(body).__name__}, not an object")
@@ -98,7 +98,7 @@ def refused_content(answer: httpx.Response) -> dict[str, Any] | None:
     """
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     detail = body.get("detail") if isinstance(body, dict) else body
     for entry in detail if isinstance(detail, list) else ():

@@ -225,7 +225,7 @@ def parameters(task: ImageTask) -> dict[str, Any]:
 
 
 def is_flux(model: str | None) -> bool:
-    """Return whether a model is one of FLUX, which has no classifier-free guidance to push away from words."""
+    """Return whether a model is one of FLUX, which cannot be told what to leave out."""
     return "flux" in (model or "").lower()
 
 
