@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from posegen.backends.base import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
+from posegen.backends.fal import FalBackend
 from posegen.backends.figure import FigureBackend
+from posegen.backends.huggingface import HuggingFaceBackend
 from posegen.errors import UnknownNameError
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
+    "fal": FalBackend,
     "figure": FigureBackend,
+    "huggingface": HuggingFaceBackend,
 }
 
 

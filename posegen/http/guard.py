@@ -36,7 +36,7 @@ def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in EMBEDDING):
+        if address.is_site_local or any(address in network for network in EMBEDDING):
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
@@ -71,10 +71,16 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if not self._allowed.isdisjoint({host, f"{host}:{port}"}):
             return await self._transport.handle_async_request(request)
         address = await self._checked(host, port, request)
-        request.extensions = {**request.extensions, "sni_hostname": url.host}
-        # The Host header was set from the name and stays; only the connection goes to the address.
-        request.url = url.copy_with(host=str(address))
-        return await self._transport.handle_async_request(request)
+        # The Host header was set from the name and stays; only the connection goes to the address. The
+        # request itself stays as it is: a relative redirect is read against its URL.
+        addressed = httpx.Request(
+            request.method,
+            url.copy_with(host=str(address)),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": url.host},
+        )
+        return await self._transport.handle_async_request(addressed)
 
     async def _checked(self, host: str, port: int, request: httpx.Request) -> Address:
         try:
