@@ -194,7 +194,7 @@ def test_no_error_shows_the_key(use: Use, server: Simple) -> None:
 
 
 def locals_of(error: BaseException | None) -> str:
-    """Return the local variables that a verbose traceback shows of an error and its causes, but the tests'."""
+    """Return the local variables that a verbose traceback shows of an error and its causes."""
     shown = ""
     while error is not None:
         told = traceback.TracebackException.from_exception(error, capture_locals=True)
