@@ -18,6 +18,7 @@ PosegenError
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key, money or its server (exit code 2)
 │   ├── ImageFailedError       the backend gave up on this image for good
+│   ├── ImageWithheldError     the image was made and must not be shown: its provider or a screen flagged it
 │   ├── OutcomeUnknownError    whether the provider made (and charged) the image cannot be found out
 │   └── ResultGoneError        the provider no longer has the result that is asked for
 ├── CreditsError               the accounts refuse an entry (exit code 1)
@@ -230,6 +231,35 @@ class BackendUnavailableError(BackendError):
 
 class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
+
+
+class ImageWithheldError(BackendError):
+    """The image was made and must not be shown: its provider, or a screen of ours, flagged it.
+
+    Parameters
+    ----------
+    by : str
+        Who flagged it: a provider's name or a detector's.
+    label : str
+        What it was flagged as, if that is known.
+    score : float or None
+        The detector's confidence, from 0 to 1, if there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str = "",
+        by: str = "",
+        code: str = "IMAGE_WITHHELD",
+        label: str = "",
+        score: float | None = None,
+    ) -> None:
+        super().__init__(message, backend=backend, code=code)
+        self.by = by
+        self.label = label
+        self.score = score
 
 
 class OutcomeUnknownError(BackendError):

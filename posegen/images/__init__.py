@@ -15,6 +15,7 @@ from posegen.images.metadata import (
     read_metadata,
     recipe_json,
 )
+from posegen.images.palette import control_map_png
 
 __all__ = [
     "ImageMetadata",
@@ -24,6 +25,7 @@ __all__ = [
     "a1111_parameters",
     "contact_sheet",
     "contact_sheets",
+    "control_map_png",
     "decode",
     "digital_source_type_xmp",
     "encode_png",

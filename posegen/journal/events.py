@@ -205,6 +205,24 @@ class TaskFailed(Event, frozen=True, kw_only=True, tag="task_failed"):
     refunded: int = 0
 
 
+class ImageWithheld(TaskFailed, frozen=True, kw_only=True, tag="image_withheld"):
+    """An image was made, flagged and kept nowhere: a failure like any other, which says who flagged it.
+
+    Attributes
+    ----------
+    by : str
+        A provider's name or a detector's.
+    label : str
+        What it was flagged as; empty if that is not known.
+    score : float or None
+        The detector's confidence, from 0 to 1.
+    """
+
+    by: str = ""
+    label: str = ""
+    score: float | None = None
+
+
 class Metric(Event, frozen=True, kw_only=True, tag="metric"):
     """A measured number; None stands for one that JSON cannot hold."""
 
@@ -251,6 +269,7 @@ AnyEvent = (
     | ImageExported
     | ExportFailed
     | TaskFailed
+    | ImageWithheld
     | Metric
     | Interrupted
     | AttemptFinished

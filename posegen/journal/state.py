@@ -15,6 +15,7 @@ from posegen.journal.events import (
     ImageAdopted,
     ImageExported,
     ImageStored,
+    ImageWithheld,
     Interrupted,
     Metric,
     Owner,
@@ -80,7 +81,7 @@ class RunState:
     records : dict of str to ImageRecord
         By task id, the images made.
     failures : dict of str to TaskFailed
-        By task id, those that failed and were not made later.
+        By task id, those that failed or were withheld, and were not made later.
     exports : dict of str to dict of str to ImageExported
         By task id and format, the newest of each.
     export_failures : dict of str to dict of str to ExportFailed
@@ -272,6 +273,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     ImageExported: _exported,
     ExportFailed: _export_failed,
     TaskFailed: _failed,
+    ImageWithheld: _failed,
     Metric: _metric,
     Interrupted: _interrupted,
     AttemptFinished: _finished,

@@ -21,6 +21,7 @@ from posegen.backends import Backend, get_backend
 from posegen.errors import (
     BackendError,
     BackendUnavailableError,
+    ImageWithheldError,
     JournalError,
     OutcomeUnknownError,
     PosegenError,
@@ -34,6 +35,7 @@ from posegen.journal import (
     Event,
     ImageAdopted,
     ImageStored,
+    ImageWithheld,
     Interrupted,
     SegmentWriter,
     TaskFailed,
@@ -301,13 +303,11 @@ class Engine:
             self._count("waiting", task, "waits for a person's word")
             return
         except Exception as exc:  # noqa: BLE001  (whatever it is, the other images go on)
-            code, message = failure_of(exc)
-            log.warning("%s failed: %s %s", task.task_id, code, message)
-            await self._journal(
-                TaskFailed(task_id=task.task_id, code=code, message=message, refunded=self._price)
-            )
+            failed = failed_event(task.task_id, exc, self._price)
+            log.warning("%s failed: %s %s", task.task_id, failed.code, failed.message)
+            await self._journal(failed)
             reach("task_failed_journalled")
-            self._count("failed", task, f"failed: {code}")
+            self._count("failed", task, f"failed: {failed.code}")
             return
         await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
         reach("image_journalled")
@@ -437,6 +437,22 @@ class TaskPools:
     async def submitted(self, request_id: str) -> None:
         """Journal this task's request id."""
         await self.engine.journal_submitted(self.task, request_id)
+
+
+def failed_event(task_id: str, error: Exception, refunded: int) -> TaskFailed:
+    """Return the event that a failed image is journalled with; a flagged one has an event of its own."""
+    code, message = failure_of(error)
+    if isinstance(error, ImageWithheldError):
+        return ImageWithheld(
+            task_id=task_id,
+            code=code,
+            message=message,
+            refunded=refunded,
+            by=error.by or error.backend,
+            label=error.label,
+            score=error.score,
+        )
+    return TaskFailed(task_id=task_id, code=code, message=message, refunded=refunded)
 
 
 def failure_of(error: Exception) -> tuple[str, str]:

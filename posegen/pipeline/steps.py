@@ -19,6 +19,7 @@ from posegen.errors import ImageDataError, ObjectExistsError
 from posegen.failpoints import reach
 from posegen.images import (
     SourceKind,
+    control_map_png,
     decode,
     digital_source_type_xmp,
     encode_png,
@@ -26,7 +27,7 @@ from posegen.images import (
     read_metadata,
     thumbnail_jpeg,
 )
-from posegen.pipeline.control import control_map_png, control_target
+from posegen.pipeline.control import control_target
 from posegen.poses.library import Pose
 from posegen.records import Conditioning, ImageRecord, ImageTask
 from posegen.storage import Storage, control_map_key, image_key, thumbnail_key

@@ -8,6 +8,7 @@ from posegen.journal import (
     ImageAdopted,
     ImageExported,
     ImageStored,
+    ImageWithheld,
     Interrupted,
     Metric,
     RunPlanned,
@@ -146,6 +147,17 @@ def test_the_first_plan_is_the_plan(attempt, plan):
     state = attempt(plan, msgspec.structs.replace(plan, spec_hash="other", tasks=()))
     assert state.spec_hash == "h"
     assert len(state.tasks) == 3
+
+
+def test_a_withheld_image_is_a_failure_that_says_who_flagged_it(attempt, plan, record):
+    flagged = ImageWithheld(task_id=tid(0), code="IMAGE_WITHHELD", message="flagged", by="fal", refunded=30)
+    state = attempt(plan, flagged, failed(1), ImageStored(record=record(2)))
+    assert (state.made, state.failed, state.pending) == (1, 2, ())
+    withheld = state.failures[tid(0)]
+    assert isinstance(withheld, ImageWithheld)
+    assert (withheld.by, withheld.code, withheld.refunded) == ("fal", "IMAGE_WITHHELD", 30)
+    assert not isinstance(state.failures[tid(1)], ImageWithheld)
+    assert state.task_status(tid(0)) == "failed"
 
 
 def test_requests_and_metrics_are_kept(attempt, plan):

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posegen.credits import price
 from posegen.errors import (
     ImageFailedError,
     ImagesFailedError,
+    ImageWithheldError,
     RunConflictError,
     RunInterruptedError,
     RunNotFoundError,
@@ -19,10 +21,11 @@ from posegen.errors import (
     StorageFullError,
 )
 from posegen.images import decode, read_metadata
-from posegen.journal import read_run, read_segments
+from posegen.journal import ImageWithheld, read_run, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine as engine_module
 from posegen.pipeline.engine import STOP_FILE, request_stop
+from posegen.pipeline.paying import accounts_of
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import new_run_id, open_run, start
 from posegen.settings import Settings
@@ -78,6 +81,24 @@ def test_a_failing_image_is_journalled_and_does_not_stop_the_others(
     with pytest.raises(ImagesFailedError, match="2 of 4 images failed"):
         summary.raise_for_failures()
     assert [row["status"] for row in summary.rows()] == ["failed", "failed", "made", "made"]
+
+
+def test_an_image_that_its_provider_flags_is_withheld_and_refunded(
+    backend: PlainBackend, settings: Settings
+) -> None:
+    errors = iter([ImageWithheldError("flagged by its provider", backend="plain", by="provider"), None])
+    backend.fail = lambda _: next(errors)
+    made = plan(concurrency=1)
+    summary = start(made, settings).wait(quiet)
+    assert (summary.state.made, summary.state.failed, summary.exit_code) == (1, 1, 3)
+    withheld = summary.state.failures[made.tasks[0].task_id]
+    assert isinstance(withheld, ImageWithheld)
+    assert (withheld.code, withheld.by, withheld.score) == ("IMAGE_WITHHELD", "provider", None)
+    assert withheld.refunded == price(1)
+    assert not LocalStorage(settings.root).exists(image_key("r", made.tasks[0].task_id))
+    assert summary.rows()[0]["failure"] == "IMAGE_WITHHELD: flagged by its provider"
+    assert summary.task_facts(made.tasks[0].task_id)["failure"]["by"] == "provider"
+    assert accounts_of(settings).balance("local") == settings.starting_grant - price(1)
 
 
 def test_when_every_image_fails_the_exit_code_says_so(backend: PlainBackend, settings: Settings) -> None:
