@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posegen.backends.base import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
+from posegen.backends.base import (
+    Backend,
+    GeneratedImage,
+    ImageRequest,
+    InProcess,
+    NoOptions,
+    Workshop,
+    options_of,
+)
+from posegen.backends.comfyui import ComfyuiBackend
 from posegen.backends.figure import FigureBackend
 from posegen.errors import UnknownNameError
 
 __all__ = [
     "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "InProcess", "NoOptions", "Workshop",
-    "get_backend",
+    "get_backend", "options_of",
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "figure": FigureBackend,
+    "comfyui": ComfyuiBackend,
 }
 
 
