@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from posegen import credits as prices
-from posegen.backends import Backend, get_backend
+from posegen.backends import Backend, NoOptions, get_backend, options_of
 from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
 from posegen.parameters import BatchParameters
@@ -170,13 +170,14 @@ def build_plan(
     """
     library = library or open_library(parameters)
     backend = get_backend(parameters.backend)
+    options = options_of(backend, parameters.backend_options)
     poses: Sequence[Pose | None] = [None] if parameters.text_alone else select_poses(parameters, library)
     count = _check_size(parameters, len(poses))
     log.debug("planning %d images", count)
     tasks: dict[str, ImageTask] = {}
     prompts: list[EnhancedPrompt] = []
     for pose, view, avatar, words, repeat in _combinations(parameters, poses):
-        task, prompt = _task(parameters, backend, pose, view, avatar, words, repeat, len(tasks))
+        task, prompt = _task(parameters, backend, options, pose, view, avatar, words, repeat, len(tasks))
         tasks.setdefault(task.task_id, task)
         prompts.append(prompt)
         if on_task is not None:
@@ -216,6 +217,7 @@ def _combinations(
 def _task(
     parameters: BatchParameters,
     backend: Backend,
+    options: NoOptions,
     pose: Pose | None,
     view: View,
     avatar: Avatar,
@@ -223,7 +225,7 @@ def _task(
     repeat: int,
     index: int,
 ) -> tuple[ImageTask, EnhancedPrompt]:
-    conditioning = _conditioning(parameters, backend, pose)
+    conditioning = _conditioning(parameters, options.conditionings(backend.conditionings), pose)
     pose_words = description(pose, view) if pose is not None and conditioning != "none" else ""
     prompt = compose_prompt(words, pose_words, avatar)
     negative = parameters.negative_prompt
@@ -246,7 +248,7 @@ def _task(
         "controlnet_conditioning_scale": parameters.controlnet_conditioning_scale,
         "control_guidance_end": parameters.control_guidance_end,
         "renderer_version": backend.version,
-        "options": dict(parameters.backend_options),
+        "options": options.for_task(parameters.backend_options),
     }
     if pose is not None and conditioning == "control":
         scale = backend.stick_scale(fields["model"], parameters.backend_options)
@@ -274,10 +276,12 @@ def image_seed(run_seed: int, pose: Pose | None, view: View, avatar: Avatar, wor
     return int(content_hash([run_seed, pose_hash, view, avatar, words, repeat])[:8], 16)
 
 
-def _conditioning(parameters: BatchParameters, backend: Backend, pose: Pose | None) -> Conditioning:
+def _conditioning(
+    parameters: BatchParameters, possible: Sequence[Conditioning], pose: Pose | None
+) -> Conditioning:
     if pose is None:
         return "none"
-    return backend.conditionings[0] if parameters.conditioning == "auto" else parameters.conditioning
+    return possible[0] if parameters.conditioning == "auto" else parameters.conditioning
 
 
 def _notes(parameters: BatchParameters, backend: Backend) -> Iterator[str]:
