@@ -16,8 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from posegen.moderation import PromptScreen, open_prompt_screen
-from posegen.moderation.wordlists import builtin
+from posegen.moderation import open_prompt_screen
 
 PROMPTS = Path(__file__).resolve().parents[1] / "tests/moderation/prompts.yaml"
 HARD = PROMPTS.with_name("hard_prompts.yaml")
@@ -92,18 +91,20 @@ def wrong(prompts: Sequence[Prompt]) -> Iterator[str]:
 
 
 def timing(prompts: Sequence[Prompt]) -> str:
-    screen = PromptScreen(builtin())  # remembers no verdicts yet
-    spent = []
-    for prompt in prompts:
-        started = time.perf_counter()
-        screen.find(prompt.text)
-        spent.append((time.perf_counter() - started) * 1000)
+    spent = [taken_ms(prompt.text) for prompt in prompts]
     long = "a woman standing in a studio, soft light, " * 240
-    started = time.perf_counter()
-    screen.find(long)
-    long_ms = (time.perf_counter() - started) * 1000
     usual = f"median {statistics.median(spent):.3f} ms, worst {max(spent):.3f} ms"
-    return f"{usual}; {len(long):,} characters {long_ms:.1f} ms"
+    return f"{usual}; {len(long):,} characters {taken_ms(long):.1f} ms"
+
+
+def taken_ms(text: str) -> float:
+    """Return the processor time of a verdict, the best of three: other processes count for nothing."""
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        open_prompt_screen()._find(text)  # noqa: SLF001  (not the remembered verdict)
+        times.append((time.process_time() - started) * 1000)
+    return min(times)
 
 
 def main() -> None:
