@@ -18,6 +18,7 @@ PosegenError
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key, money or its server (exit code 2)
 │   ├── ImageFailedError       the backend gave up on this image for good
+│   ├── InappropriatePromptError  prompt screening refuses the words
 │   ├── ImageWithheldError     the image was made and must not be shown: its provider or a screen flagged it
 │   ├── OutcomeUnknownError    whether the provider made (and charged) the image cannot be found out
 │   └── ResultGoneError        the provider no longer has the result that is asked for
@@ -233,6 +234,20 @@ class BackendUnavailableError(BackendError):
 
 class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
+
+
+class InappropriatePromptError(BackendError):
+    """Prompt screening refuses the words; the backend was not asked.
+
+    Parameters
+    ----------
+    category : str
+        "sexual", "minors", "violence" or "hate"; what was found is not for whoever wrote the prompt.
+    """
+
+    def __init__(self, category: str) -> None:
+        super().__init__(f"the prompt was refused (category {category})", code="INAPPROPRIATE_PROMPT")
+        self.category = category
 
 
 class ImageWithheldError(BackendError):

@@ -24,6 +24,7 @@ from posegen.journal import (
     run_exists,
     superseded,
 )
+from posegen.moderation import open_moderation
 from posegen.pipeline.engine import STOP_FILE, Engine, Job
 from posegen.pipeline.export_step import missing_exports
 from posegen.pipeline.obtain import UnknownPolicy
@@ -72,6 +73,8 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         A key, a package or a server's address is missing; nothing is held.
     InsufficientCreditsError, UserLimitError
         Nothing is held.
+    ParameterError
+        What moderation needs is missing or wrong.
     StorageError, JournalError
         The folder cannot be written.
     """
@@ -89,6 +92,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             remove(settings.root / "runs" / begin.run_id / STOP_FILE)
         planned = begin.planned if state.spec_hash is None else None
         check_backends(planned.tasks if planned is not None else state.pending, settings)
+        moderation = open_moderation(settings)
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks), begin.run_id)
         writer = SegmentWriter.open(
@@ -106,6 +110,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             open_storage(settings.storage_mode, settings.root),
             writer,
             settings,
+            moderation=moderation,
             price=payment.per_image,
             settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
             stop_if=_reason_to_stop(settings, begin.run_id, writer.number),

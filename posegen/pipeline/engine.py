@@ -44,6 +44,7 @@ from posegen.journal import (
     TaskWithdrawn,
     superseded,
 )
+from posegen.moderation import Moderation
 from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.obtain import Earlier, UnknownPolicy, obtain_image
 from posegen.pipeline.progress import Progress
@@ -126,6 +127,8 @@ class Engine:
 
     Parameters
     ----------
+    moderation : Moderation, optional
+        Screens prompts and images; by default nothing is screened.
     price : int
         Credits of one image, which one that fails gives back.
     settle : callable, optional
@@ -143,6 +146,7 @@ class Engine:
         writer: SegmentWriter,
         settings: Settings,
         *,
+        moderation: Moderation | None = None,
         price: int = 0,
         settle: Callable[[], None] | None = None,
         stop_if: Callable[[], str | None] = lambda: None,
@@ -156,6 +160,7 @@ class Engine:
         self._storage = storage
         self._writer = writer
         self.settings = settings
+        self.moderation = moderation or Moderation()
         self._http: Client | None = None
         self._slots = asyncio.Semaphore(job.concurrency)
         self._drain_until: float | None = None
@@ -419,6 +424,11 @@ class TaskPools:
         """The client for all requests."""
         return self.engine.http
 
+    @property
+    def moderation(self) -> Moderation:
+        """What prompts and images have to pass."""
+        return self.engine.moderation
+
     def slot(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Wait for a place at the backend."""
         return self.engine.slot()
@@ -432,7 +442,7 @@ class TaskPools:
         await self.submitted("")
         try:
             return await send()
-        except OutcomeUnknownError:
+        except (OutcomeUnknownError, ImageWithheldError):  # a flagged image was made, and charged
             raise
         except BackendError as exc:
             await self.engine.journal_withdrawn(self.task, str(exc))
