@@ -205,7 +205,7 @@ def may_retry(answer: httpx.Response) -> bool:
         return False
     if answer.status_code in (408, 409, 429):
         return True
-    from_fal = "x-fal-request-id" in headers or "X-Fal-Error-Type" in headers
+    from_fal = "x-fal-request-id" in headers or bool(headers.get("X-Fal-Error-Type") or _error_type(answer))
     return (
         answer.status_code in (502, 503, 504) and not from_fal and "X-Fal-Request-Timeout-Type" not in headers
     )

@@ -167,7 +167,7 @@ class Client:
                 )
             if answer.status_code in RETRYABLE:
                 said = f"{what} could not be fetched ({answer.status_code})"
-                raise TryAgainError(said, asked_to_wait_s(answer))
+                raise TryAgainError(said, asked_to_wait_s(with_body(answer, b"")))
             if answer.status_code != 200:
                 raise rules.failed(f"{what} could not be fetched ({answer.status_code})", "BAD_RESULT")
             data = await read_within(answer, max_bytes)
@@ -214,8 +214,7 @@ class Client:
         if data is None:
             message = f"{rules.provider} answered with more than {MAX_ANSWER_BYTES:,} bytes"
             raise rules.failed(message, "BAD_RESULT")
-        headers = [pair for pair in answer.headers.multi_items() if pair[0] not in ENCODING]
-        return httpx.Response(answer.status_code, headers=headers, content=data, request=answer.request)
+        return with_body(answer, data)
 
     @staticmethod
     def _raise_for(answer: httpx.Response, rules: Rules) -> None:
@@ -231,6 +230,12 @@ class Client:
             per_minute = self._settings.rate_limits.get(backend)
             self._paces[backend] = Pace(folder, backend, per_minute, clock=self.clock, sleep=self.sleep)
         return self._paces[backend]
+
+
+def with_body(answer: httpx.Response, data: bytes) -> httpx.Response:
+    """Return a streamed answer's status and headers with another body, which has arrived."""
+    headers = [pair for pair in answer.headers.multi_items() if pair[0] not in ENCODING]
+    return httpx.Response(answer.status_code, headers=headers, content=data, request=answer.request)
 
 
 async def read_within(answer: httpx.Response, max_bytes: int) -> bytes | None:

@@ -233,7 +233,7 @@ def test_a_download_says_what_it_is(use: Use, server: Simple) -> None:
 
 
 def test_a_download_is_tried_again_where_it_may_go_away(use: Use, server: Simple) -> None:
-    server.script("/x", error(503), Fault(drop=True), Fault(cut=True))
+    server.script("/x", error(503, {"estimated_time": 9}), Fault(drop=True), Fault(cut=True))
     assert download(use, f"{server.url}/x").data == b'{"ok": true}'
     server.always["/x"] = error(500)
     with pytest.raises(ImageFailedError) as caught:
