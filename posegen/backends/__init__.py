@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posegen.backends.base import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
+from posegen.backends.base import (
+    Backend,
+    GeneratedImage,
+    ImageRequest,
+    InProcess,
+    NoOptions,
+    Workshop,
+    options_of,
+)
+from posegen.backends.comfyui import ComfyuiBackend
 from posegen.backends.fal import FalBackend
 from posegen.backends.figure import FigureBackend
 from posegen.backends.huggingface import HuggingFaceBackend
@@ -12,10 +21,11 @@ from posegen.errors import UnknownNameError
 
 __all__ = [
     "BACKENDS", "Backend", "GeneratedImage", "ImageRequest", "InProcess", "NoOptions", "Workshop",
-    "get_backend",
+    "get_backend", "options_of",
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
+    "comfyui": ComfyuiBackend,
     "fal": FalBackend,
     "figure": FigureBackend,
     "huggingface": HuggingFaceBackend,

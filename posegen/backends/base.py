@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,17 @@ class InProcess:
 
 
 class NoOptions(BaseModel):
-    """The options of a backend that has none."""
+    """The options of a backend that has none, and the base of those that others have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def for_task(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options as a task keeps them: as `given`, and whatever else decides the picture."""
+        return dict(given)
+
+    def conditionings(self, offered: tuple[Conditioning, ...]) -> tuple[Conditioning, ...]:
+        """Return which of the backend's conditionings these options leave possible, best first."""
+        return offered
 
 
 @dataclass(frozen=True)
@@ -180,3 +188,15 @@ class Backend(Protocol):
         BackendError
             It failed there, or the provider cannot be asked.
         """
+
+
+def options_of(backend: Backend, given: Mapping[str, Any]) -> NoOptions:
+    """Return a backend's options, validated.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        They are not allowed.
+    """
+    options = backend.options_type.model_validate(dict(given))
+    return options if isinstance(options, NoOptions) else NoOptions()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from posegen.backends import get_backend
+from posegen.backends import get_backend, options_of
 from posegen.errors import UnknownNameError
 from posegen.exports.formats import EXPORT_FORMATS
 from posegen.parameters.checking import StrictModel, check
@@ -148,10 +148,13 @@ class BatchParameters(StrictModel):
     def _consistent(self) -> BatchParameters:
         backend = get_backend(self.backend)
         check(backend.options_type, self.backend_options, within="backend_options")
-        if self.conditioning not in ("auto", *backend.conditionings):
+        possible = options_of(backend, self.backend_options).conditionings(backend.conditionings)
+        wanted = "none" if self.text_alone and self.conditioning == "auto" else self.conditioning
+        if wanted not in ("auto", *possible):
+            these = "" if possible == backend.conditionings else " and these backend_options"
             raise ValueError(
-                f"conditioning: {self.conditioning!r} is not possible with backend {self.backend!r}, "
-                f"which has {', '.join(backend.conditionings)}"
+                f"conditioning: {wanted!r} is not possible with backend {self.backend!r}{these}, "
+                f"which has {', '.join(possible)}"
             )
         if self.text_alone and self.conditioning in ("control", "prompt"):
             raise ValueError(

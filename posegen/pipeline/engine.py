@@ -44,12 +44,14 @@ from posegen.journal import (
     TaskWithdrawn,
     superseded,
 )
+from posegen.moderation import Moderation
 from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.obtain import Earlier, UnknownPolicy, obtain_image
 from posegen.pipeline.progress import Progress
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
+from posegen.storage.atomic import remove, storage_error
 from posegen.telemetry import logger
 
 T = TypeVar("T")
@@ -66,9 +68,18 @@ log = logger("engine")
 
 
 def request_stop(run_folder: Path) -> None:
-    """Ask the process that drives the run to stop cleanly; it looks every half second."""
-    run_folder.mkdir(parents=True, exist_ok=True)
-    (run_folder / STOP_FILE).touch()
+    """Ask the process that drives the run to stop cleanly; it looks every half second.
+
+    Raises
+    ------
+    StorageError
+        The run's folder cannot be written.
+    """
+    try:
+        run_folder.mkdir(parents=True, exist_ok=True)
+        (run_folder / STOP_FILE).touch()
+    except OSError as exc:
+        raise storage_error(exc, "write", run_folder / STOP_FILE) from exc
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ class Engine:
 
     Parameters
     ----------
+    moderation : Moderation, optional
+        Screens prompts and images; by default nothing is screened.
     price : int
         Credits of one image, which one that fails gives back.
     settle : callable, optional
@@ -133,6 +146,7 @@ class Engine:
         writer: SegmentWriter,
         settings: Settings,
         *,
+        moderation: Moderation | None = None,
         price: int = 0,
         settle: Callable[[], None] | None = None,
         stop_if: Callable[[], str | None] = lambda: None,
@@ -146,6 +160,7 @@ class Engine:
         self._storage = storage
         self._writer = writer
         self.settings = settings
+        self.moderation = moderation or Moderation()
         self._http: Client | None = None
         self._slots = asyncio.Semaphore(job.concurrency)
         self._drain_until: float | None = None
@@ -218,7 +233,7 @@ class Engine:
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
             if self._stale() is None:  # else it is meant for whoever has the run now
-                (self.job.folder / STOP_FILE).unlink(missing_ok=True)
+                remove(self.job.folder / STOP_FILE)
 
     def _outcome(self) -> str:
         if self.stop_reason:
@@ -226,6 +241,8 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
+        if self._queue:
+            await self._look()  # so that what is to stop at once begins nothing
         # The others prepare the next images and store the last ones; with 1, one follows the other.
         beside = self.settings.cpu_threads + 1 if self.job.concurrency > 1 else 0
         count = min(self.job.concurrency + beside, len(self._queue))
@@ -261,14 +278,16 @@ class Engine:
 
     async def _watch(self) -> None:
         """Look for reasons to stop: the stop file, and whatever `stop_if` finds."""
-        stop_file = self.job.folder / STOP_FILE
-        while self.stop_reason is None:
-            if await self.on_io(stop_file.exists):
-                self.stop("asked to stop")
-            found = await self.on_io(self._stop_if)
-            if found is not None:
-                self.stop(found)
+        while True:  # also after a first reason: a later one may leave less time
             await asyncio.sleep(STOP_POLL_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        if await self.on_io((self.job.folder / STOP_FILE).exists):
+            self.stop("asked to stop")
+        found = await self.on_io(self._stop_if)
+        if found is not None:
+            self.stop(found)
 
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
@@ -291,9 +310,7 @@ class Engine:
             raise
         except NotStartedError:
             return
-        except (
-            BackendUnavailableError
-        ) as exc:  # every other image would meet the same: they wait for better days
+        except BackendUnavailableError as exc:  # all others would meet the same: they wait for better days
             self.stop(str(exc), drain_s=NOT_CUT_SHORT_S)
             self._progress = replace(self._progress, latest=str(exc))
             return
@@ -407,6 +424,11 @@ class TaskPools:
         """The client for all requests."""
         return self.engine.http
 
+    @property
+    def moderation(self) -> Moderation:
+        """What prompts and images have to pass."""
+        return self.engine.moderation
+
     def slot(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Wait for a place at the backend."""
         return self.engine.slot()
@@ -420,7 +442,7 @@ class TaskPools:
         await self.submitted("")
         try:
             return await send()
-        except OutcomeUnknownError:
+        except (OutcomeUnknownError, ImageWithheldError):  # a flagged image was made, and charged
             raise
         except BackendError as exc:
             await self.engine.journal_withdrawn(self.task, str(exc))

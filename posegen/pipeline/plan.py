@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from posegen import credits as prices
-from posegen.backends import Backend, get_backend
+from posegen.backends import Backend, NoOptions, get_backend, options_of
 from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
+from posegen.moderation import refusals
 from posegen.parameters import BatchParameters
 from posegen.pipeline.control import control_map_sha256
 from posegen.pipeline.progress import duration
@@ -87,6 +88,7 @@ class Plan:
             "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
             "run_id": parameters.run_id or "made from the time at the start",
             "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
+            "lacks": get_backend(parameters.backend).missing(settings),
             "notes": list(self.notes),
         }
 
@@ -169,18 +171,20 @@ def build_plan(
     """
     library = library or open_library(parameters)
     backend = get_backend(parameters.backend)
+    options = options_of(backend, parameters.backend_options)
     poses: Sequence[Pose | None] = [None] if parameters.text_alone else select_poses(parameters, library)
     count = _check_size(parameters, len(poses))
     log.debug("planning %d images", count)
     tasks: dict[str, ImageTask] = {}
     prompts: list[EnhancedPrompt] = []
     for pose, view, avatar, words, repeat in _combinations(parameters, poses):
-        task, prompt = _task(parameters, backend, pose, view, avatar, words, repeat, len(tasks))
+        task, prompt = _task(parameters, backend, options, pose, view, avatar, words, repeat, len(tasks))
         tasks.setdefault(task.task_id, task)
         prompts.append(prompt)
         if on_task is not None:
             on_task()
-    notes = (*_notes(parameters, backend), *_prompt_notes(prompts))
+    refused = refusals(tasks.values(), load_settings())
+    notes = (*refused, *_notes(parameters, backend), *_prompt_notes(prompts))
     return Plan(parameters, tuple(tasks.values()), notes)
 
 
@@ -215,6 +219,7 @@ def _combinations(
 def _task(
     parameters: BatchParameters,
     backend: Backend,
+    options: NoOptions,
     pose: Pose | None,
     view: View,
     avatar: Avatar,
@@ -222,7 +227,7 @@ def _task(
     repeat: int,
     index: int,
 ) -> tuple[ImageTask, EnhancedPrompt]:
-    conditioning = _conditioning(parameters, backend, pose)
+    conditioning = _conditioning(parameters, options.conditionings(backend.conditionings), pose)
     pose_words = description(pose, view) if pose is not None and conditioning != "none" else ""
     prompt = compose_prompt(words, pose_words, avatar)
     negative = parameters.negative_prompt
@@ -245,7 +250,7 @@ def _task(
         "controlnet_conditioning_scale": parameters.controlnet_conditioning_scale,
         "control_guidance_end": parameters.control_guidance_end,
         "renderer_version": backend.version,
-        "options": dict(parameters.backend_options),
+        "options": options.for_task(parameters.backend_options),
     }
     if pose is not None and conditioning == "control":
         scale = backend.stick_scale(fields["model"], parameters.backend_options)
@@ -273,10 +278,12 @@ def image_seed(run_seed: int, pose: Pose | None, view: View, avatar: Avatar, wor
     return int(content_hash([run_seed, pose_hash, view, avatar, words, repeat])[:8], 16)
 
 
-def _conditioning(parameters: BatchParameters, backend: Backend, pose: Pose | None) -> Conditioning:
+def _conditioning(
+    parameters: BatchParameters, possible: Sequence[Conditioning], pose: Pose | None
+) -> Conditioning:
     if pose is None:
         return "none"
-    return backend.conditionings[0] if parameters.conditioning == "auto" else parameters.conditioning
+    return possible[0] if parameters.conditioning == "auto" else parameters.conditioning
 
 
 def _notes(parameters: BatchParameters, backend: Backend) -> Iterator[str]:
