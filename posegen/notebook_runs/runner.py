@@ -16,7 +16,7 @@ from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
 from posegen.parameters import SCHEMAS, BatchParameters
 from posegen.pipeline.attempt import check_backends
-from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.paying import check_credits, needed_for
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import check_run, new_run_id, run_folder

@@ -25,8 +25,9 @@ from posegen.journal import (
     superseded,
 )
 from posegen.moderation import open_moderation
-from posegen.pipeline.engine import STOP_FILE, Engine, Job
+from posegen.pipeline.engine import Engine
 from posegen.pipeline.export_step import missing_exports
+from posegen.pipeline.job import STOP_FILE, Job
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
 from posegen.records import ImageTask

@@ -11,17 +11,14 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from posegen.backends import Backend, get_backend
 from posegen.errors import (
-    BackendError,
     BackendUnavailableError,
-    ImageWithheldError,
     JournalError,
     OutcomeUnknownError,
     PosegenError,
@@ -35,10 +32,8 @@ from posegen.journal import (
     Event,
     ImageAdopted,
     ImageStored,
-    ImageWithheld,
     Interrupted,
     SegmentWriter,
-    TaskFailed,
     TaskSubmitted,
     TaskUnknown,
     TaskWithdrawn,
@@ -46,17 +41,19 @@ from posegen.journal import (
 )
 from posegen.moderation import Moderation
 from posegen.pipeline.export_step import ExportJob, make_exports
-from posegen.pipeline.obtain import Earlier, UnknownPolicy, obtain_image
+from posegen.pipeline.failures import failed_event
+from posegen.pipeline.job import STOP_FILE, Job
+from posegen.pipeline.obtain import Earlier, obtain_image
 from posegen.pipeline.progress import Progress
+from posegen.pipeline.task_pools import NotStartedError, TaskPools
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
-from posegen.storage.atomic import remove, storage_error
+from posegen.storage.atomic import remove
 from posegen.telemetry import logger
 
 T = TypeVar("T")
 
-STOP_FILE = "stop"
 STOP_POLL_S = 0.5
 DRAIN_S = 4.0
 """What is in flight gets this long after a stop; it is less than papermill gives a kernel it ends."""
@@ -65,61 +62,6 @@ NOT_CUT_SHORT_S = float("inf")
 """What is in flight gets as long as it needs: nobody waits for the end, and it may have been paid for."""
 
 log = logger("engine")
-
-
-def request_stop(run_folder: Path) -> None:
-    """Ask the process that drives the run to stop cleanly; it looks every half second.
-
-    Raises
-    ------
-    StorageError
-        The run's folder cannot be written.
-    """
-    try:
-        run_folder.mkdir(parents=True, exist_ok=True)
-        (run_folder / STOP_FILE).touch()
-    except OSError as exc:
-        raise storage_error(exc, "write", run_folder / STOP_FILE) from exc
-
-
-@dataclass(frozen=True)
-class Job:
-    """What an attempt works on.
-
-    Attributes
-    ----------
-    run_id : str
-    folder : Path
-        The run's folder.
-    tasks : tuple of ImageTask
-        Those still to make.
-    concurrency : int
-        Images that are at the backend at once; a few more are prepared before and stored after that.
-    may_be_stored : bool
-        An earlier attempt was cut off: look for images it stored and did not journal.
-    planned, kept : int
-        Images in the whole plan, and images journalled by earlier attempts.
-    submissions : mapping of str to sequence of TaskSubmitted
-        By task id, the requests that earlier attempts sent.
-    policy : {"retry", "ask", "fail"} or None
-        For tasks of unknown outcome; None decides by whether the backend is paid.
-    formats : tuple of str
-        Export formats to make beside each image.
-    unexported : tuple of ExportJob
-        Images journalled by earlier attempts whose exports are missing.
-    """
-
-    run_id: str
-    folder: Path
-    tasks: tuple[ImageTask, ...]
-    concurrency: int
-    may_be_stored: bool
-    planned: int
-    kept: int
-    submissions: Mapping[str, Sequence[TaskSubmitted]] = field(default_factory=dict)
-    policy: UnknownPolicy | None = None
-    formats: tuple[str, ...] = ()
-    unexported: tuple[ExportJob, ...] = ()
 
 
 class Engine:
@@ -401,86 +343,3 @@ class Engine:
     def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> Awaitable[T]:
         context = contextvars.copy_context()  # so that what the thread measures reaches this run's sink
         return asyncio.get_running_loop().run_in_executor(pool, context.run, work)
-
-
-class NotStartedError(Exception):
-    """The attempt was told to stop before this image was begun."""
-
-
-@dataclass(frozen=True)
-class TaskPools:
-    """The engine's pools as one task sees them."""
-
-    engine: Engine
-    task: ImageTask
-
-    @property
-    def settings(self) -> Settings:
-        """Keys, addresses and limits."""
-        return self.engine.settings
-
-    @property
-    def http(self) -> Client:
-        """The client for all requests."""
-        return self.engine.http
-
-    @property
-    def moderation(self) -> Moderation:
-        """What prompts and images have to pass."""
-        return self.engine.moderation
-
-    def slot(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Wait for a place at the backend."""
-        return self.engine.slot()
-
-    def progressed(self, share: float) -> None:
-        """Show how far this image is."""
-        self.engine.show_share(self.task, share)
-
-    async def buy(self, send: Callable[[], Awaitable[T]], /) -> T:
-        """Send a request that costs money; journalled before, and after if the provider did not take it."""
-        await self.submitted("")
-        try:
-            return await send()
-        except (OutcomeUnknownError, ImageWithheldError):  # a flagged image was made, and charged
-            raise
-        except BackendError as exc:
-            await self.engine.journal_withdrawn(self.task, str(exc))
-            raise
-
-    def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for computing."""
-        return self.engine.on_cpu(work)
-
-    def on_io(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for blocking input and output."""
-        return self.engine.on_io(work)
-
-    async def submitted(self, request_id: str) -> None:
-        """Journal this task's request id."""
-        await self.engine.journal_submitted(self.task, request_id)
-
-
-def failed_event(task_id: str, error: Exception, refunded: int) -> TaskFailed:
-    """Return the event that a failed image is journalled with; a flagged one has an event of its own."""
-    code, message = failure_of(error)
-    if isinstance(error, ImageWithheldError):
-        return ImageWithheld(
-            task_id=task_id,
-            code=code,
-            message=message,
-            refunded=refunded,
-            by=error.by or error.backend,
-            label=error.label,
-            score=error.score,
-        )
-    return TaskFailed(task_id=task_id, code=code, message=message, refunded=refunded)
-
-
-def failure_of(error: Exception) -> tuple[str, str]:
-    """Return the code and the message that a failed image is journalled with."""
-    if isinstance(error, BackendError):
-        return error.code, str(error)
-    if isinstance(error, PosegenError):
-        return "INVALID_TASK", str(error)
-    return "INTERNAL_ERROR", f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from posegen.journal import RunState
-from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.run import run_folder
 from posegen.settings import Settings
 from posegen.storage import control_map_key, open_storage, original_key

@@ -25,7 +25,7 @@ from posegen.images import decode, read_metadata
 from posegen.journal import ImageWithheld, read_run, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine as engine_module
-from posegen.pipeline.engine import STOP_FILE, request_stop
+from posegen.pipeline.job import STOP_FILE, request_stop
 from posegen.pipeline.paying import accounts_of
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import new_run_id, open_run, start

@@ -13,7 +13,7 @@ import pytest
 from posegen.errors import ImageFailedError, RunInterruptedError, RunNotFoundError, StorageError
 from posegen.journal import ForeignWatch, journal_folder
 from posegen.parameters import RecoveryParameters
-from posegen.pipeline.engine import request_stop
+from posegen.pipeline.job import request_stop
 from posegen.pipeline.run import resume
 from posegen.recovery import Stopper, recover, repeat
 from posegen.recovery.report import Recovered, RecoveryReport
