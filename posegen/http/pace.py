@@ -87,6 +87,8 @@ class Pace:
 
     async def turn(self) -> float:
         """Wait for the next free moment; return the seconds waited."""
+        if not self._interval_s and not self._read().next_at:  # nothing limits it: no thread, no lock
+            return 0.0
         wait_s = await asyncio.to_thread(self._book)
         if wait_s > 0:
             await self._sleep(wait_s)
@@ -125,8 +127,7 @@ class Pace:
             wait_s = max(0.0, mine - now)
             return replace(booked, next_at=mine + interval_s)
 
-        if self._interval_s or self._read().next_at:  # nothing limits it: no file is touched
-            self._change(book)
+        self._change(book)
         return wait_s
 
     def _change(self, change: Callable[[Booked, float], Booked]) -> None:
