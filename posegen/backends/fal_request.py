@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from posegen.backends.base import NoOptions
 from posegen.backends.fal_queue import BACKEND
-from posegen.backends.hosted import is_path
+from posegen.backends.hosted import check_extra, is_path
 from posegen.errors import BackendUnavailableError, ImageFailedError
 from posegen.records import ImageTask
 
@@ -26,6 +26,14 @@ UNION_PRO = "Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro"
 
 CONTROL_DEFAULTS = {"union-pro-2.0": (0.9, 0.65), "union": (0.7, 1.0)}
 """Conditioning scale and end, from the cards of the two models (the first gives 0.3-0.8 and no end)."""
+
+
+OURS = (
+    "prompt", "image_size", "seed", "num_images", "output_format", "enable_safety_checker", "sync_mode",
+    "num_inference_steps", "guidance_scale", "negative_prompt", "use_real_cfg", "real_cfg_scale",
+    "controlnets", "controlnet_unions",
+)  # fmt: skip
+"""What posegen's own parameters and options decide; `sync_mode` would bring the image itself, not its URL."""
 
 
 class FalOptions(NoOptions):
@@ -45,6 +53,11 @@ class FalOptions(NoOptions):
     """as which file fal hands over the image"""
     extra: dict[str, Any] = {}
     """more parameters of the endpoint, sent as they are"""
+
+    @field_validator("extra")
+    @classmethod
+    def _nothing_of_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return check_extra(value, OURS)
 
 
 def endpoint_of(task: ImageTask) -> str:

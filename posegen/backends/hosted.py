@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,6 +81,22 @@ def is_path(value: str) -> bool:
     """
     parts = value.split("/")
     return all(re.fullmatch(r"[\w.:-]+", part) and part not in (".", "..") for part in parts)
+
+
+def check_extra(extra: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:
+    """Return what is sent beside posegen's own parameters; it may not stand in their place.
+
+    Else an image could be made of a prompt that was not screened, or of a seed that its recipe does not name.
+
+    Raises
+    ------
+    ValueError
+        It sets one of them.
+    """
+    own = sorted(set(extra) & set(taken))
+    if own:
+        raise ValueError(f"{', '.join(own)} cannot be set here: posegen sets it")
+    return extra
 
 
 def without_effect(task: ImageTask) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from posegen.backends.hosted import (
     INAPPROPRIATE,
     Hosted,
     after_purchase,
+    check_extra,
     is_path,
     refused_content,
     without_effect,
@@ -38,6 +39,13 @@ NOT_SUPPORTED = re.compile(r"not supported|unsupported|no longer|deprecated|not 
 """What answers with status 400 say where a provider does not serve the model."""
 
 
+OURS = (
+    "prompt", "inputs", "input", "parameters", "width", "height", "image_size", "size", "seed",
+    "num_inference_steps", "guidance_scale", "negative_prompt", "num_images", "num_outputs", "sync_mode",
+)  # fmt: skip
+"""What posegen's own parameters decide, by the names of all providers."""
+
+
 class HuggingFaceOptions(NoOptions):
     """Options of the Hugging Face backend."""
 
@@ -56,6 +64,11 @@ class HuggingFaceOptions(NoOptions):
         if value is not None and value not in PROVIDERS:
             raise ValueError(str(UnknownNameError("provider", value, PROVIDERS)))
         return value
+
+    @field_validator("extra")
+    @classmethod
+    def _nothing_of_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return check_extra(value, OURS)
 
     @field_validator("provider_id")
     @classmethod

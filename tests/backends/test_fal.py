@@ -112,6 +112,8 @@ def test_another_endpoint_takes_no_controlnet(fal: FalServer, settings: Settings
 def test_options_are_checked_with_the_parameters() -> None:
     with pytest.raises(ParameterError, match="controlnet"):
         task("fal", backend_options={"controlnet": "canny"})
+    with pytest.raises(ParameterError, match="prompt, seed cannot be set here"):
+        task("fal", backend_options={"extra": {"prompt": "unscreened", "seed": 1, "scheduler": "x"}})
     with pytest.raises(ParameterError, match=r"did you mean 'backend_options\.output_format'"):
         task("fal", backend_options={"output_fromat": "png"})
 

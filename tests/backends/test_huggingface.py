@@ -171,6 +171,7 @@ def test_a_model_that_is_not_there_stops_the_run(hub: HubServer, settings: Setti
         ({"provider": "falai"}, "did you mean 'fal-ai'"),
         ({"provider_id": "../x"}, "no model's id"),
         ({"bill_to": "a\r\nb"}, "control character|bill_to"),
+        ({"extra": {"inputs": "unscreened"}}, "inputs cannot be set here"),
         ({"providr": "x"}, "backend_options.provider"),
     ],
 )

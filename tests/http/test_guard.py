@@ -139,6 +139,18 @@ def test_an_answer_that_changes_between_check_and_use_changes_nothing(
     assert server.seen == []
 
 
+def test_a_name_is_reached_by_another_of_its_addresses(
+    use: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simple() as far:
+        port = int(far.host.partition(":")[2])
+        monkeypatch.setattr("posegen.http.guard.is_public", lambda _: True)
+        both = Names("127.0.0.2")("h", port) + Names("127.0.0.1")("h", port)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        got = asyncio.run(use(lambda client: client.download(f"http://two.example:{port}/x", RULES)))
+        assert got.data == b'{"ok": true}'
+
+
 def test_one_private_address_among_several_refuses_the_name(
     use: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
