@@ -60,7 +60,7 @@ endif
 test-local: $(LOCAL)/.installed  ## Run the tests of the backend diffusers with torch, on tiny pipelines
 	@# Without these the tests below would be skipped, not failed.
 	@$(LOCAL)/bin/python -W ignore -c "import torch, diffusers; print('torch', torch.__version__, 'diffusers', diffusers.__version__)"
-	@$(LOCAL)/bin/pytest --quiet tests/backends/diffusers $(ARGS)
+	@$(LOCAL)/bin/pytest --quiet -n 2 --dist loadfile tests/backends/diffusers $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Run the static checks
 	@failed=""; \
