@@ -47,6 +47,7 @@ class Script:
     lose_answer : {"", "taken", "not taken"}
         The connection is closed instead of answering a prompt.
     picture : {"png", "truncated", "html", "missing", "small"}
+        "small" is half as wide as it should be.
     rename : bool
         Uploaded files get another name.
     own_ids : bool
@@ -188,8 +189,9 @@ class ComfyuiServer:
             if self.running is not None and wanted in (None, self.running["prompt_id"]):
                 self._interrupt()
             return 200, "text/plain", b""
-        if path == "/view":
-            return self._view(query)
+        return self._view(query) if path == "/view" else self._look(path)
+
+    def _look(self, path: str) -> tuple[int, str, bytes]:
         if path != "/queue" and not path.startswith("/history/"):
             return 404, "text/plain", b"404: Not Found"
         self.looks += 1
