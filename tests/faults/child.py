@@ -283,7 +283,10 @@ def drive(order: dict[str, Any], plan: Plan | None) -> int:
     if "host" in order:
         pretend_elsewhere(order["host"])
     settings = Settings(
-        root=Path(order["root"]), cpu_threads=2, stall_after_s=order.get("stall_after_s", 1800.0)
+        root=Path(order["root"]),
+        cpu_threads=2,
+        stall_after_s=order.get("stall_after_s", 1800.0),
+        comfyui_url=order.get("comfyui_url"),
     )
     live_in_another_time(order)
     fail_disk(order, diary)

@@ -141,17 +141,18 @@ class Job:
         """
         task = request.task
 
-        def prepare() -> Job:
+        def read() -> tuple[ComfyuiOptions, Graph, dict[str, str]]:
             options = ComfyuiOptions.model_validate(task.options)
-            return cls(request, workshop, options, *options.for_conditioning(task.conditioning))
+            return options, *options.for_conditioning(task.conditioning)
 
         try:
-            return await workshop.on_io(prepare)
+            found = await workshop.on_io(read)
         except ValidationError as exc:
             said = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in exc.errors())
             raise BackendUnavailableError(said, backend=NAME, code="WORKFLOW_UNUSABLE") from exc
         except ValueError as exc:
             raise BackendUnavailableError(str(exc), backend=NAME, code="WORKFLOW_UNUSABLE") from exc
+        return cls(request, workshop, *found)
 
     async def made(self, prompt_id: str) -> GeneratedImage:
         """Send a prompt and return its image."""
@@ -219,7 +220,7 @@ class Job:
                 entry = await self.server.outcome(prompt_id, watch)
         except TimeoutError as exc:
             await self.server.cancel(prompt_id)
-            message = f"{self.server.name} was not done within {limit_s:.0f} s"
+            message = f"{self.server.name} was not done within {limit_s:g} s"
             raise ImageFailedError(message, backend=NAME, code="GENERATION_TIMED_OUT") from exc
         except asyncio.CancelledError:  # the run is stopped
             await self.server.cancel(prompt_id)

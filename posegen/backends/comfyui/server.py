@@ -177,10 +177,10 @@ class Server:
         """Take a prompt back, as well as that can be done quickly; only that prompt."""
         with contextlib.suppress(BackendError, TimeoutError):
             async with asyncio.timeout(CANCEL_S):
-                place = await self._place(prompt_id)
-                if place == "pending":
+                if await self._place(prompt_id) == "pending":
                     await self._post("queue", {"delete": [prompt_id]})
-                elif place == "running":  # a server from before 2025-08 interrupts whatever runs: it is this
+                if await self._place(prompt_id) == "running":  # perhaps it has just begun
+                    # A server from before 2025-08 interrupts whatever runs: it is this one.
                     await self._post("interrupt", {"prompt_id": prompt_id})
 
     async def view(self, saved: Saved) -> tuple[bytes, str]:
