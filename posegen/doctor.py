@@ -11,6 +11,7 @@ from typing import Any
 from posegen import __version__
 from posegen.backends import BACKENDS, get_backend
 from posegen.errors import PosegenError
+from posegen.moderation import images, open_prompt_screen
 from posegen.poses.library import PoseLibrary
 from posegen.settings import Settings, load_settings
 from posegen.storage import check_writable
@@ -50,7 +51,14 @@ def checks() -> list[Check]:
         An environment variable has a value that is not allowed.
     """
     settings = load_settings()
-    return [_versions(), *_storage(settings), _library(), _kernel(), *_backends(settings)]
+    return [
+        _versions(),
+        *_storage(settings),
+        _library(),
+        _kernel(),
+        *_moderation(settings),
+        *_backends(settings),
+    ]
 
 
 def _versions() -> Check:
@@ -80,6 +88,21 @@ def _kernel() -> Check:
 
     names = sorted(KernelSpecManager().find_kernel_specs())
     return Check("Jupyter kernel", "python3" in names, ", ".join(names) or "none: install ipykernel")
+
+
+def _moderation(settings: Settings) -> Iterator[Check]:
+    try:
+        screen = open_prompt_screen(settings.moderation_terms)
+        found = f"{screen.size} terms" if settings.moderation == "on" else "off: POSEGEN_MODERATION"
+        yield Check("prompt screening", settings.moderation == "on", found, needed=False)
+    except PosegenError as exc:
+        yield Check("prompt screening", False, str(exc))
+    wanted = settings.image_screening != "off"
+    lacking = images.missing()
+    usable = (
+        f"{images.DETECTOR}, from {settings.image_screening_threshold:g}" if wanted else "off, can be used"
+    )
+    yield Check("image screening", not lacking, "; ".join(lacking) or usable, needed=wanted)
 
 
 def _backends(settings: Settings) -> Iterator[Check]:

@@ -18,11 +18,13 @@ PosegenError
 ├── BackendError               an image could not be made; carries `code` and `backend`
 │   ├── BackendUnavailableError  the backend lacks a package, a key, money or its server (exit code 2)
 │   ├── ImageFailedError       the backend gave up on this image for good
+│   ├── InappropriatePromptError  prompt screening refuses the words
 │   ├── ImageWithheldError     the image was made and must not be shown: its provider or a screen flagged it
 │   ├── OutcomeUnknownError    whether the provider made (and charged) the image cannot be found out
 │   └── ResultGoneError        the provider no longer has the result that is asked for
 ├── CreditsError               the accounts refuse an entry (exit code 1)
 │   ├── InsufficientCreditsError  the user has fewer credits than it costs (exit code 7)
+│   ├── UserLimitError         the user has asked for too many images within an hour (exit code 8)
 │   └── CreditsConflictError   the idempotency key belongs to another entry
 ├── StaleAttemptError          a newer attempt has the run (exit code 6)
 ├── ImagesFailedError          some images of a finished run failed (exit code 3)
@@ -38,6 +40,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -233,6 +236,20 @@ class ImageFailedError(BackendError):
     """The backend gave up on this image for good."""
 
 
+class InappropriatePromptError(BackendError):
+    """Prompt screening refuses the words; the backend was not asked.
+
+    Parameters
+    ----------
+    category : str
+        "sexual", "minors", "violence" or "hate"; what was found is not for whoever wrote the prompt.
+    """
+
+    def __init__(self, category: str) -> None:
+        super().__init__(f"the prompt was refused (category {category})", code="INAPPROPRIATE_PROMPT")
+        self.category = category
+
+
 class ImageWithheldError(BackendError):
     """The image was made and must not be shown: its provider, or a screen of ours, flagged it.
 
@@ -305,6 +322,39 @@ class InsufficientCreditsError(CreditsError):
         self.user = user
         self.needed = needed
         self.available = available
+
+
+class UserLimitError(CreditsError):
+    """The user has asked for too many images within an hour; nothing was started.
+
+    Parameters
+    ----------
+    user : str
+    images, per_hour, asked : int
+        Asked for now, allowed within an hour, and asked for within the last one.
+    free_at : datetime or None
+        When so many are free; None if they are more than an hour may hold.
+    """
+
+    exit_code = 8
+
+    def __init__(
+        self, user: str, *, images: int, per_hour: int, asked: int, free_at: datetime | None
+    ) -> None:
+        when = (
+            f"they are free at {free_at:%Y-%m-%d %H:%M:%S} UTC"
+            if free_at is not None
+            else f"at most {per_hour} can be asked for at once: divide it into several runs"
+        )
+        super().__init__(
+            f"{images} images are asked for, and user {user!r} has asked for {asked} of {per_hour} within "
+            f"the last hour; {when}"
+        )
+        self.user = user
+        self.images = images
+        self.per_hour = per_hour
+        self.asked = asked
+        self.free_at = free_at
 
 
 class CreditsConflictError(CreditsError):

@@ -63,8 +63,6 @@ def run_nightly(file: Path, *, say: Say, now: datetime | None = None, wait: Wait
         A parameter is wrong: found before anything is done.
     NightOwnedError, RunOwnedError
         The last night is still at work, and `overlap` is "refuse".
-    InsufficientCreditsError
-        The batch's user cannot pay for it.
     """
     parameters = check(NightlyParameters, read_parameters_file(file))
     recovery = check(RecoveryParameters, parameters.recovery, within="recovery")
@@ -102,7 +100,11 @@ def _recover(parameters: RecoveryParameters, say: Say) -> int:
 
 
 def _run_batch(given: GivenParameters, say: Say) -> int:
-    code, summary = run_notebook("batch_generation", given, say=lambda line: say(f"batch: {line}"))
+    try:
+        code, summary = run_notebook("batch_generation", given, say=lambda line: say(f"batch: {line}"))
+    except PosegenError as exc:  # refused: the report is wanted all the same
+        say(f"batch: {exc}")
+        return exc.exit_code
     if summary is not None:
         facts = summary.facts()
         counts = f"{facts['made']} of {facts['planned']} images made, {facts['failed']} failed"

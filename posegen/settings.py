@@ -30,6 +30,9 @@ CREDITS_BACKGROUND = 10
 STARTING_GRANT = 100_000
 """Credits of a new user: 3,333 images."""
 
+IMAGE_SCREENING_THRESHOLD = 0.72
+"""No clothed figure of the embedded renderer scores so much: docs/moderation.md."""
+
 STALL_AFTER_S = 30 * 60.0
 """How long another machine's owner may be silent."""
 
@@ -117,6 +120,14 @@ class Settings(BaseModel):
         are private.
     user_images_per_hour : int or None
         `POSEGEN_USER_IMAGES_PER_HOUR`: how many images a user may ask for within an hour.
+    moderation : {"on", "off"}
+        `POSEGEN_MODERATION`: whether prompts are screened.
+    moderation_terms : Path or None
+        `POSEGEN_MODERATION_TERMS`: file of further terms, refused or allowed.
+    image_screening : {"off", "nudenet"}
+        `POSEGEN_IMAGE_SCREENING`: what looks at finished images.
+    image_screening_threshold : float
+        `POSEGEN_IMAGE_SCREENING_THRESHOLD`: least confidence that an image is withheld for.
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
@@ -146,6 +157,10 @@ class Settings(BaseModel):
     )
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(read_list)] = ()
     user_images_per_hour: int | None = Field(default=None, ge=1)
+    moderation: Literal["on", "off"] = "on"
+    moderation_terms: Path | None = None
+    image_screening: Literal["off", "nudenet"] = "off"
+    image_screening_threshold: float = Field(default=IMAGE_SCREENING_THRESHOLD, gt=0, le=1)
     kernel_parent_pid: int | None = None
 
     @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url")
@@ -178,6 +193,10 @@ VARIABLES: dict[str, str] = {
     "rate_limits": "POSEGEN_RATE_LIMITS",
     "allowed_hosts": "POSEGEN_ALLOWED_HOSTS",
     "user_images_per_hour": "POSEGEN_USER_IMAGES_PER_HOUR",
+    "moderation": "POSEGEN_MODERATION",
+    "moderation_terms": "POSEGEN_MODERATION_TERMS",
+    "image_screening": "POSEGEN_IMAGE_SCREENING",
+    "image_screening_threshold": "POSEGEN_IMAGE_SCREENING_THRESHOLD",
     "kernel_parent_pid": "JPY_PARENT_PID",
 }
 """Environment variable of each setting."""

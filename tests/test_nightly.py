@@ -14,7 +14,14 @@ import pytest
 import yaml
 
 from posegen import nightly
-from posegen.errors import NightOwnedError, ParameterError, RunConflictError, RunOwnedError, UnknownNameError
+from posegen.errors import (
+    InsufficientCreditsError,
+    NightOwnedError,
+    ParameterError,
+    RunConflictError,
+    RunOwnedError,
+    UnknownNameError,
+)
 from posegen.journal import RunLease, SegmentWriter, journal_folder, read_run, run_exists
 from posegen.nightly import run_nightly
 from posegen.notebook_runs import parameters_folder
@@ -130,6 +137,18 @@ def test_the_exit_code_is_the_batchs_and_else_the_recoverys(
     assert steps.run(file) == code
     assert len(steps.done) == (1 if recovered == "stopped" else 2)
     assert steps.lines[-1] == f"exit code {code}"
+
+
+def test_a_batch_that_is_refused_is_reported_and_ends_with_its_code(
+    steps: Steps, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise InsufficientCreditsError("ann", needed=30, available=0)
+
+    monkeypatch.setattr(nightly, "run_notebook", refuse)
+    assert steps.run(file) == 7
+    assert "credits are needed" in steps.lines[-3]
+    assert [line.partition(" ")[0] for line in steps.lines[-3:]] == ["batch:", "report:", "exit"]
 
 
 def last_night(root: Path, kind: str, file: Path) -> Any:

@@ -6,10 +6,12 @@ from posegen.errors import ParameterError
 from posegen.parameters import (
     DEFAULT_POSES,
     BatchParameters,
+    RecoveryParameters,
     batch_parameters,
     check,
     defaults,
     read_avatar,
+    read_duration,
     read_view,
 )
 from posegen.records import Avatar, View
@@ -174,3 +176,20 @@ def test_variables_of_other_cells_are_not_parameters() -> None:
 def test_a_mended_cell_counts_and_not_the_one_before() -> None:
     mended = notebook(OWN_CELL + "\nsead: int = 4", "# Parameters\nsead = 7\n", OWN_CELL)
     assert batch_parameters(mended).seed == 0
+
+
+@pytest.mark.parametrize("name", ["stall_after_minutes", "fail_after_hours", "clean_after_days"])
+@pytest.mark.parametrize("value", [float("inf"), 1e300, 1e9, float("nan"), 0.0])
+def test_a_time_that_cannot_be_reckoned_with_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ParameterError, match=name):
+        check(RecoveryParameters, {name: value})
+
+
+@pytest.mark.parametrize("text", ["0m", "30", "-5m", "36501d", f"{10**400}s", "1e9d"])
+def test_a_period_that_nobody_can_wait_for_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match="is not a time such as"):
+        read_duration(text)
+
+
+def test_a_period_of_a_hundred_years_is_the_longest() -> None:
+    assert read_duration("36500d") == 36500 * 86400

@@ -14,7 +14,9 @@ from posegen.backends.base import (
     options_of,
 )
 from posegen.backends.comfyui import ComfyuiBackend
+from posegen.backends.fal import FalBackend
 from posegen.backends.figure import FigureBackend
+from posegen.backends.huggingface import HuggingFaceBackend
 from posegen.errors import UnknownNameError
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
 ]  # fmt: skip
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
-    "figure": FigureBackend,
     "comfyui": ComfyuiBackend,
+    "fal": FalBackend,
+    "figure": FigureBackend,
+    "huggingface": HuggingFaceBackend,
 }
 
 

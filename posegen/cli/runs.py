@@ -54,7 +54,7 @@ def show(run_id: str, task: str | None, as_json: bool) -> None:
 def stop(run_id: str) -> None:
     """Ask the process that drives RUN to stop cleanly; the run can be resumed."""
     from posegen.journal import owner_status, read_run
-    from posegen.pipeline.engine import request_stop
+    from posegen.pipeline.job import request_stop
     from posegen.pipeline.run import run_folder
     from posegen.settings import load_settings
 

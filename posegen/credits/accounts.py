@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from posegen.credits.asked import check_asked, has_asked, note_asked
 from posegen.credits.database import prepare, reading, writing
 from posegen.credits.entries import (
     COLUMNS,
@@ -68,7 +69,7 @@ def open_accounts(path: Path, *, clock: Clock = utc_now, starting_grant: int = S
     path : Path
         Usually `<root>/credits.sqlite`.
     clock : callable
-        Gives the time that entries carry; nothing is decided by it.
+        Gives the time that entries carry; only a user's images an hour are decided by it.
     starting_grant : int
         Credits of a user who has none yet, from 0.
 
@@ -131,7 +132,32 @@ class Accounts:
         with writing(self.path) as connection:
             _pass_fence(connection, run_id, attempt)
 
-    def hold(self, user: str, amount: int, run_id: str, *, attempt: int, key: str | None = None) -> Hold:
+    def check_asked(self, user: str, run_id: str | None, images: int, per_hour: int) -> None:
+        """Refuse what exceeds the images that a user may ask for within an hour; notes nothing.
+
+        A run that has asked already (None is one without a name yet) asks for nothing new.
+
+        Raises
+        ------
+        UserLimitError
+            Says when so many will be free.
+        """
+        check_user(user)
+        with reading(self.path) as connection:
+            if run_id is None or not has_asked(connection, run_id):
+                check_asked(connection, user, images, per_hour=per_hour, now=self._clock())
+
+    def hold(
+        self,
+        user: str,
+        amount: int,
+        run_id: str,
+        *,
+        attempt: int,
+        key: str | None = None,
+        images: int = 0,
+        per_hour: int | None = None,
+    ) -> Hold:
         """Set credits aside for a run, once for each key.
 
         Parameters
@@ -145,6 +171,10 @@ class Accounts:
         key : str, optional
             By default `hold:<run_id>`. A run that was settled and goes on takes a new hold under a new key,
             `hold:<run_id>:<attempt>`.
+        images : int
+            What the run asks for; counted once for each run.
+        per_hour : int, optional
+            How many images the user may ask for within an hour.
 
         Returns
         -------
@@ -155,6 +185,8 @@ class Accounts:
         ------
         InsufficientCreditsError
             The user has less; nothing is held.
+        UserLimitError
+            The user has asked for too much within an hour; nothing is held.
         CreditsConflictError
             The key was used for another user, run or amount.
         CreditsError
@@ -171,6 +203,9 @@ class Accounts:
             if fresh:
                 self._add_opening(connection, user)
                 _check_can_hold(connection, user, amount, run_id)
+                if per_hour is not None and not has_asked(connection, run_id):
+                    check_asked(connection, user, images, per_hour=per_hour, now=self._clock())
+                note_asked(connection, user, run_id, images, self._clock())
             self._add(connection, "hold", key, user=user, amount=-amount, run_id=run_id, attempt=attempt)
             return next(hold for hold in _holds(connection, run_id) if hold.key == key)
 

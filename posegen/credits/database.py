@@ -58,7 +58,18 @@ _VERSION_1 = (
     "CREATE TABLE fence (run_id TEXT PRIMARY KEY, attempt INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+# What each run asked for and when, for the limit of a user's images an hour; no money follows from it.
+_VERSION_2 = (
+    """CREATE TABLE asked (
+        run_id TEXT PRIMARY KEY,
+        user TEXT NOT NULL,
+        images INTEGER NOT NULL CHECK (images >= 0),
+        at_s REAL NOT NULL
+    ) STRICT""",
+    "CREATE INDEX asked_user ON asked (user, at_s)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 """The statements that lead from each version of the schema to the next; version 0 is an empty file."""
 
 

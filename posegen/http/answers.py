@@ -89,10 +89,19 @@ def explanation(answer: httpx.Response) -> str:
     header = answer.headers.get("X-Error-Message")
     try:
         said = header or _sentence(answer.json())
-    except ValueError:  # not JSON
+    except (ValueError, RecursionError):  # not JSON, or nested to do harm
         said = _plain(answer)
-    line = " ".join(said.split()) or answer.reason_phrase or "no reason given"
+    line = _without_key(" ".join(said.split()), answer) or answer.reason_phrase or "no reason given"
     return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"
+
+
+def _without_key(line: str, answer: httpx.Response) -> str:
+    """Return what a server says without the key that it was sent, which some repeat."""
+    try:
+        key = answer.request.headers.get("Authorization", "").rpartition(" ")[2]
+    except RuntimeError:  # made by a test, for no request
+        return line
+    return line.replace(key, "***") if key else line
 
 
 def _sentence(body: Any) -> str:
@@ -155,7 +164,7 @@ def _estimated_s(answer: httpx.Response) -> float | None:
         return None
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     seconds = body.get("estimated_time") if isinstance(body, dict) else None
     return max(0.0, float(seconds)) if isinstance(seconds, int | float) else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import httpx
 from pydantic import SecretStr
 
 
@@ -39,9 +40,14 @@ class Call:
     key: SecretStr | None = None
     scheme: str = "Bearer"
 
-    def all_headers(self) -> dict[str, str]:
-        """Return the headers with the key; only what sends it calls this."""
-        headers = dict(self.headers)
-        if self.key is not None:
-            headers["Authorization"] = f"{self.scheme} {self.key.get_secret_value()}"
-        return headers
+
+class KeyAuth(httpx.Auth):
+    """Puts a key into a request at the last moment: no frame that a traceback shows holds it in the open."""
+
+    def __init__(self, key: SecretStr, scheme: str) -> None:
+        self._key, self._scheme = key, scheme
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign the request."""
+        request.headers["Authorization"] = f"{self._scheme} {self._key.get_secret_value()}"
+        yield request

@@ -10,31 +10,24 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import httpx
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_before_delay,
-)
-from tenacity.wait import wait_random_exponential
 
-from posegen.errors import BackendError, ImageFailedError, OutcomeUnknownError, ResultGoneError
-from posegen.http.answers import MAX_RETRIES, Rules, asked_to_wait_s
-from posegen.http.call import Call
+from posegen.errors import OutcomeUnknownError, ResultGoneError
+from posegen.http.answers import RETRYABLE, Rules, asked_to_wait_s
+from posegen.http.call import Call, KeyAuth
 from posegen.http.guard import ForbiddenAddressError, GuardedTransport
 from posegen.http.pace import Pace
+from posegen.http.retry import Retries, TryAgainError
 from posegen.settings import Settings
-from posegen.telemetry import logger
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 10.0
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
 MAX_CONNECTIONS = 100
 MAX_REDIRECTS = 3
 MAX_DOWNLOAD_BYTES = 64 * 1024 * 1024
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Longest answer of a provider; some answer with the picture itself."""
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """With these the server has not seen the request."""
@@ -45,7 +38,8 @@ TOO_MUCH = (429, 503)
 GONE = (403, 404, 410)
 """Statuses of a result's URL that has expired."""
 
-log = logger("http")
+ENCODING = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers on how a body travelled, which say nothing of one that has arrived."""
 
 
 class Through(Protocol):
@@ -61,29 +55,6 @@ class Download:
 
     data: bytes
     content_type: str
-
-
-class TryAgainError(BackendError):
-    """A try failed in a way that may go away; never leaves the client.
-
-    Parameters
-    ----------
-    reason : str
-    wait_s : float or None
-        How long the server asks to wait.
-    sent : bool
-        False if the server has not seen the request.
-    too_much : bool
-        The server says that it is asked too much.
-    """
-
-    def __init__(
-        self, reason: str, wait_s: float | None = None, *, sent: bool = True, too_much: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
-        self.sent = sent
-        self.too_much = too_much
 
 
 class Client:
@@ -107,10 +78,11 @@ class Client:
         self.sleep, self.clock = sleep, clock
         timeout = httpx.Timeout(settings.request_timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        self._retries = Retries(settings.max_tries, settings.retry_total_s, sleep, clock)
         self._http = httpx.AsyncClient(timeout=timeout, limits=limits)
-        transport = GuardedTransport(
-            settings.allowed_hosts, transport=httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
-        )
+        # Kept connections are known by address, and one address may serve many names: none is kept.
+        fresh = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
+        transport = GuardedTransport(settings.allowed_hosts, transport=httpx.AsyncHTTPTransport(limits=fresh))
         self._guarded = httpx.AsyncClient(
             timeout=timeout, transport=transport, follow_redirects=True, max_redirects=MAX_REDIRECTS
         )
@@ -131,7 +103,7 @@ class Client:
         ImageFailedError
             Any other error; with code FLUX_MAX_RETRIES_EXCEEDED after the last try.
         """
-        return await self._retried(lambda: self._once(call, rules), rules)
+        return await self._retries.run(lambda: self._once(call, rules), rules)
 
     async def purchase(self, call: Call, rules: Rules, buy: Through) -> httpx.Response:
         """Send a call that starts work (and may cost money), at the provider's pace.
@@ -158,7 +130,7 @@ class Client:
             await pace.speed_up()
             return answer
 
-        return await self._retried(one_try, rules)
+        return await self._retries.run(one_try, rules)
 
     async def download(
         self, url: str, rules: Rules, *, max_bytes: int = MAX_DOWNLOAD_BYTES, what: str = "the picture"
@@ -183,7 +155,7 @@ class Client:
             except httpx.RequestError as exc:
                 raise TryAgainError(f"{what} could not be fetched: {in_words(exc)}") from exc
 
-        return await self._retried(one_try, rules)
+        return await self._retries.run(one_try, rules)
 
     async def _fetch(self, url: str, rules: Rules, max_bytes: int, what: str) -> Download:
         async with self._guarded.stream("GET", url) as answer:
@@ -193,29 +165,23 @@ class Client:
                     backend=rules.backend,
                     code="RESULT_GONE",
                 )
-            if answer.status_code >= 400:
-                raise TryAgainError(
-                    f"{what} could not be fetched ({answer.status_code})", asked_to_wait_s(answer)
-                )
-            data = bytearray()
-            async for piece in answer.aiter_bytes():
-                data += piece
-                if len(data) > max_bytes:
-                    raise rules.failed(f"{what} has more than {max_bytes:,} bytes", "BAD_RESULT")
-            return Download(bytes(data), answer.headers.get("content-type", ""))
+            if answer.status_code in RETRYABLE:
+                said = f"{what} could not be fetched ({answer.status_code})"
+                raise TryAgainError(said, asked_to_wait_s(with_body(answer, b"")))
+            if answer.status_code != 200:
+                raise rules.failed(f"{what} could not be fetched ({answer.status_code})", "BAD_RESULT")
+            data = await read_within(answer, max_bytes)
+            if data is None:
+                raise rules.failed(f"{what} has more than {max_bytes:,} bytes", "BAD_RESULT")
+            return Download(data, answer.headers.get("content-type", ""))
 
     async def _once(self, call: Call, rules: Rules, *, purchase: bool = False) -> httpx.Response:
         """Send a call once and return its answer, which has a good status."""
+        if call.key is not None and not is_sendable(call.key.get_secret_value()):
+            hint = f"; check {rules.key_variable}" if rules.key_variable else ""
+            raise rules.unavailable(f"the key holds characters that no header may hold{hint}", "KEY_REFUSED")
         try:
-            answer = await self._http.request(
-                call.method,
-                call.url,
-                params=dict(call.query) or None,
-                json=call.json,
-                data=dict(call.form) or None,
-                files=call.files,
-                headers=call.all_headers(),
-            )
+            answer = await self._answer(call, rules)
         except NEVER_SENT as exc:
             raise TryAgainError(f"{rules.provider} cannot be reached: {in_words(exc)}", sent=False) from exc
         except httpx.RequestError as exc:
@@ -224,9 +190,31 @@ class Client:
                 message = f"{said}; whether it took the request cannot be found out"
                 raise OutcomeUnknownError(message, backend=rules.backend) from exc
             raise TryAgainError(said) from exc
-        if answer.status_code >= 400:
+        if answer.status_code >= 300:  # a redirect too: no key goes where an answer says
             self._raise_for(answer, rules)
         return answer
+
+    async def _answer(self, call: Call, rules: Rules) -> httpx.Response:
+        """Return the answer to a call, read to its end if that is not too far."""
+        request = self._http.build_request(
+            call.method,
+            call.url,
+            params=dict(call.query) or None,
+            json=call.json,
+            data=dict(call.form) or None,
+            files=call.files,
+            headers=dict(call.headers),
+        )
+        auth = None if call.key is None else KeyAuth(call.key, call.scheme)
+        answer = await self._http.send(request, auth=auth, stream=True)
+        try:
+            data = await read_within(answer, MAX_ANSWER_BYTES)
+        finally:
+            await answer.aclose()
+        if data is None:
+            message = f"{rules.provider} answered with more than {MAX_ANSWER_BYTES:,} bytes"
+            raise rules.failed(message, "BAD_RESULT")
+        return with_body(answer, data)
 
     @staticmethod
     def _raise_for(answer: httpx.Response, rules: Rules) -> None:
@@ -236,36 +224,6 @@ class Client:
         too_much = answer.status_code in TOO_MUCH
         raise TryAgainError(str(error), asked_to_wait_s(answer), too_much=too_much) from error
 
-    async def _retried(self, one_try: Callable[[], Awaitable[T]], rules: Rules) -> T:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TryAgainError),
-            stop=stop_after_attempt(self._settings.max_tries)
-            | stop_before_delay(self._settings.retry_total_s),
-            wait=_wait_s,
-            sleep=self.sleep,
-            before_sleep=lambda state: log.info(
-                "asking again: %s", state.outcome and state.outcome.exception()
-            ),
-            reraise=True,
-        )
-        tries = 0
-        try:
-            async for attempt in retrying:
-                with attempt:
-                    tries += 1
-                    return await one_try()
-        except TryAgainError as exc:
-            raise self._given_up(exc, rules, tries) from exc
-        raise AssertionError("unreachable: tenacity returns or raises")
-
-    @staticmethod
-    def _given_up(last: TryAgainError, rules: Rules, tries: int) -> BackendError:
-        if not last.sent:
-            return rules.unavailable(f"{last} ({tries} tries)", "BACKEND_UNREACHABLE")
-        asked = f"; it asks to wait {last.wait_s:.0f} s" if last.wait_s else ""
-        message = f"given up after {tries} tries: {last}{asked}"
-        return ImageFailedError(message, backend=rules.backend, code=MAX_RETRIES)
-
     def _pace(self, backend: str) -> Pace:
         if backend not in self._paces:
             folder: Path = self._settings.root / "locks"
@@ -274,18 +232,28 @@ class Client:
         return self._paces[backend]
 
 
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.info("asking again in %.1f s: %s", state.upcoming_sleep, error)
+def with_body(answer: httpx.Response, data: bytes) -> httpx.Response:
+    """Return a streamed answer's status and headers with another body, which has arrived."""
+    headers = [pair for pair in answer.headers.multi_items() if pair[0] not in ENCODING]
+    return httpx.Response(answer.status_code, headers=headers, content=data, request=answer.request)
 
 
-def _wait_s(state: RetryCallState) -> float:
-    """Return the seconds to wait: as long as the server asks, else growing at random."""
-    error = state.outcome.exception() if state.outcome else None
-    random_s = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
-    if isinstance(error, TryAgainError) and error.wait_s is not None:
-        return error.wait_s + min(random_s, FIRST_WAIT_S)
-    return random_s
+async def read_within(answer: httpx.Response, max_bytes: int) -> bytes | None:
+    """Return an answer's body; None if it has more than `max_bytes`, of which the rest is not read."""
+    length = answer.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        return None
+    data = bytearray()
+    async for piece in answer.aiter_bytes():
+        data += piece
+        if len(data) > max_bytes:
+            return None
+    return bytes(data)
+
+
+def is_sendable(key: str) -> bool:
+    """Return whether a key may stand in a header; the error about one that may not would show it."""
+    return key.isascii() and key.isprintable()
 
 
 def in_words(error: httpx.RequestError) -> str:

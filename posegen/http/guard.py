@@ -23,6 +23,10 @@ EMBEDDING = tuple(
 translated ones (4291, 2765). Python 3.11 calls some of them global."""
 
 
+MOST_ADDRESSES = 4
+"""How many addresses of one name are tried."""
+
+
 class ForbiddenAddressError(httpx.RequestError):
     """The URL leads to an address that is not public."""
 
@@ -36,7 +40,7 @@ def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in EMBEDDING):
+        if address.is_site_local or any(address in network for network in EMBEDDING):
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
@@ -70,13 +74,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         host, port = url.host.lower(), url.port or (443 if url.scheme == "https" else 80)
         if not self._allowed.isdisjoint({host, f"{host}:{port}"}):
             return await self._transport.handle_async_request(request)
-        address = await self._checked(host, port, request)
-        request.extensions = {**request.extensions, "sni_hostname": url.host}
-        # The Host header was set from the name and stays; only the connection goes to the address.
-        request.url = url.copy_with(host=str(address))
-        return await self._transport.handle_async_request(request)
+        failed: httpx.ConnectError | httpx.ConnectTimeout | None = None
+        for address in (await self._checked(host, port, request))[:MOST_ADDRESSES]:
+            try:
+                return await self._transport.handle_async_request(_addressed(request, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as exc:  # as where there is no IPv6
+                failed = exc
+        raise failed or httpx.ConnectError(f"{host!r} has no address", request=request)
 
-    async def _checked(self, host: str, port: int, request: httpx.Request) -> Address:
+    async def _checked(self, host: str, port: int, request: httpx.Request) -> list[Address]:
         try:
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -88,10 +94,22 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 raise ForbiddenAddressError(
                     f"{host!r} leads to {address}, which is not public", request=request
                 )
-        if not addresses:
-            raise httpx.ConnectError(f"{host!r} has no address", request=request)
-        return addresses[0]
+        return list(dict.fromkeys(addresses))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+def _addressed(request: httpx.Request, address: Address) -> httpx.Request:
+    """Return the request with an address in place of the name, which the Host header and TLS still say.
+
+    The request itself stays as it is: a relative redirect is read against its URL.
+    """
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )

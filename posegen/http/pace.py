@@ -18,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -35,7 +36,7 @@ EASING = 0.8
 """What an answer that came through makes of the slowing."""
 
 FORGOTTEN_S = 3600.0
-"""A moment further ahead than this was booked by another boot's clock."""
+"""A moment further ahead than this was booked by another clock."""
 
 LOCK_TIMEOUT_S = 10.0
 
@@ -50,10 +51,13 @@ class Booked:
         The next free moment, seconds of the machine's monotonic clock.
     slowing_s : float
         Seconds between requests that the provider's refusals have brought about.
+    boot : str
+        The machine's start that `next_at` counts from, where the system tells.
     """
 
     next_at: float = 0.0
     slowing_s: float = 0.0
+    boot: str = ""
 
 
 class Pace:
@@ -83,6 +87,8 @@ class Pace:
 
     async def turn(self) -> float:
         """Wait for the next free moment; return the seconds waited."""
+        if not self._interval_s and not self._read().next_at:  # nothing limits it: no thread, no lock
+            return 0.0
         wait_s = await asyncio.to_thread(self._book)
         if wait_s > 0:
             await self._sleep(wait_s)
@@ -93,7 +99,9 @@ class Pace:
 
         def slower(booked: Booked, now: float) -> Booked:
             slowing_s = min(max(booked.slowing_s * 2, FIRST_SLOWING_S, self._interval_s), SLOWEST_S)
-            return Booked(max(booked.next_at, now + (wait_s or slowing_s)), slowing_s)
+            return replace(
+                booked, next_at=max(booked.next_at, now + (wait_s or slowing_s)), slowing_s=slowing_s
+            )
 
         await asyncio.to_thread(self._change, slower)
 
@@ -119,8 +127,7 @@ class Pace:
             wait_s = max(0.0, mine - now)
             return replace(booked, next_at=mine + interval_s)
 
-        if self._interval_s or self._read().next_at:  # nothing limits it: no file is touched
-            self._change(book)
+        self._change(book)
         return wait_s
 
     def _change(self, change: Callable[[Booked, float], Booked]) -> None:
@@ -136,8 +143,18 @@ class Pace:
     def _read(self) -> Booked:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            booked = Booked(float(found["next_at"]), float(found["slowing_s"]))
+            booked = Booked(float(found["next_at"]), float(found["slowing_s"]), str(found["boot"]))
         except (OSError, ValueError, KeyError, TypeError):
-            return Booked()
+            return Booked(boot=boot_id())
         ahead_s = booked.next_at - self._clock()
-        return Booked() if ahead_s > FORGOTTEN_S else booked
+        forgotten = ahead_s > FORGOTTEN_S or booked.boot != boot_id()
+        return Booked(boot=boot_id()) if forgotten else booked
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Return what tells one start of the machine from another; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

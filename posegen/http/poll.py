@@ -53,4 +53,4 @@ async def poll(
         answer = await ask()
         if answer is not None:
             return answer
-        wait_s = min(wait_s * GROWTH, longest_s)
+        wait_s = min(max(wait_s, FIRST_S) * GROWTH, longest_s)

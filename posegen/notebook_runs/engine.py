@@ -25,7 +25,7 @@ from traitlets.config import Config
 from posegen import parameters as schemas
 from posegen.executed_notebook import mark_cut_off
 from posegen.parameters import SCHEMAS
-from posegen.pipeline.engine import request_stop
+from posegen.pipeline.job import request_stop
 from posegen.pipeline.signals import stopping_cleanly
 from posegen.storage.atomic import write_atomically
 

@@ -9,19 +9,21 @@ from typing import Any
 
 from posegen import errors
 from posegen import parameters as schemas
-from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError, StorageError
+from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
 from posegen.executed_notebook import mend, mend_notebooks
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
 from posegen.parameters import SCHEMAS, BatchParameters
-from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.attempt import check_backends
+from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.paying import check_credits, needed_for
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import check_run, new_run_id, run_folder
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings, load_settings
 from posegen.storage import check_writable
+from posegen.storage.atomic import remove
 
 Say = Callable[[str], None]
 
@@ -112,14 +114,11 @@ def _run_batch(
         return summary.exit_code, summary
     check_writable(settings.root)
     _check_free(settings, run_id)
-    _check_credits(settings, plan, state)
+    _check_means(settings, plan, state)
     folder = run_folder(settings.root, run_id)
     if state is not None:
         mend_notebooks(folder, state)
-    try:
-        (folder / STOP_FILE).unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"the run's folder {folder} cannot be used: {exc.strerror or exc}") from exc
+    remove(folder / STOP_FILE)
     say(f"run {run_id}: {len(plan.tasks)} images into {folder}")
     output = next_notebook(folder)
     outcome = execute(
@@ -164,17 +163,20 @@ def _check_free(settings: Settings, run_id: str) -> None:
     )
 
 
-def _check_credits(settings: Settings, plan: Plan, state: RunState | None) -> None:
-    """Refuse a run that its user cannot pay, before a kernel starts; the hold itself is taken by the run.
+def _check_means(settings: Settings, plan: Plan, state: RunState | None) -> None:
+    """Refuse a run that could not be made or paid, before a kernel starts; the hold is taken by the run.
 
     Raises
     ------
-    InsufficientCreditsError
+    BackendUnavailableError, InsufficientCreditsError, UserLimitError
     """
     if state is None or state.spec_hash is None:
+        check_backends(plan.tasks, settings)
         check_credits(settings, plan.parameters.user, len(plan.tasks))
-    elif needed_for(settings, state):
-        check_credits(settings, state.user or "", len(state.pending))
+        return
+    check_backends(state.pending, settings)
+    if needed_for(settings, state):
+        check_credits(settings, state.user or "", len(state.pending), state.run_id)
 
 
 def next_notebook(folder: Path) -> Path:

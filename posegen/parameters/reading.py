@@ -12,6 +12,9 @@ from pydantic import BeforeValidator
 from posegen.errors import ParameterError, UnknownNameError
 from posegen.records import AVATAR_CHOICES, COLOR_NAMES, Avatar, View
 
+MAX_DAYS = 36_500
+"""The longest time that can be asked for: a hundred years, which means never and can be reckoned with."""
+
 
 def listed(value: object) -> object:
     """Read one value, or words divided by commas, as a list."""
@@ -93,6 +96,9 @@ def read_duration(text: str) -> float:
     1800.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
-    if match is None or float(match[1]) == 0:
-        raise ParameterError("time", f"{text!r} is not a time such as 90s, 30m, 2h or 7d")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    if not 0 < seconds <= MAX_DAYS * 86400:
+        raise ParameterError(
+            "time", f"{text!r:.100} is not a time such as 90s, 30m, 2h or 7d, of at most {MAX_DAYS}d"
+        )
+    return seconds

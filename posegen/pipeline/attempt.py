@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from posegen.backends import get_backend
-from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError
+from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError, UserLimitError
 from posegen.failpoints import reach
 from posegen.journal import (
     AttemptFinished,
@@ -22,17 +24,23 @@ from posegen.journal import (
     run_exists,
     superseded,
 )
-from posegen.pipeline.engine import STOP_FILE, Engine, Job
+from posegen.moderation import open_moderation
+from posegen.pipeline.engine import Engine
 from posegen.pipeline.export_step import missing_exports
+from posegen.pipeline.job import STOP_FILE, Job
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import check_writable, open_storage
-from posegen.storage.atomic import TEMPORARY_PREFIX
+from posegen.storage.atomic import TEMPORARY_PREFIX, remove
 
 STORED_IN = ("images", "originals", "thumbnails", "exports")
 """Folders of a run that only its owner writes to."""
+
+
+PARENT_GONE = "the process that ran this notebook is gone"
+"""Why a kernel stops what it is making."""
 
 
 @dataclass(frozen=True)
@@ -64,29 +72,30 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         Another process has the run.
     BackendUnavailableError
         A key, a package or a server's address is missing; nothing is held.
-    InsufficientCreditsError
+    InsufficientCreditsError, UserLimitError
         Nothing is held.
+    ParameterError
+        What moderation needs is missing or wrong.
     StorageError, JournalError
         The folder cannot be written.
     """
     check_writable(settings.root)
-    if begin.planned is not None:
-        check_backends(begin.planned.tasks, settings)
     with ExitStack() as undo:
         lease = RunLease.acquire(settings.root, begin.run_id, stall_after_s=settings.stall_after_s)
         undo.callback(lease.release)
         state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
         if state.status == "finished":
             return None
-        check_backends(state.pending, settings)
         _sweep(settings.root / "runs" / begin.run_id)
         if (
             begin.kind == "resume"
         ):  # a word to stop that an earlier owner never saw; a batch's may be meant for it
-            (settings.root / "runs" / begin.run_id / STOP_FILE).unlink(missing_ok=True)
+            remove(settings.root / "runs" / begin.run_id / STOP_FILE)
         planned = begin.planned if state.spec_hash is None else None
+        check_backends(planned.tasks if planned is not None else state.pending, settings)
+        moderation = open_moderation(settings)
         if planned is not None:
-            check_credits(settings, planned.user or "", len(planned.tasks))
+            check_credits(settings, planned.user or "", len(planned.tasks), begin.run_id)
         writer = SegmentWriter.open(
             journal_folder(settings.root, begin.run_id), begin.run_id, kind=begin.kind, after=lease.after
         )
@@ -102,6 +111,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             open_storage(settings.storage_mode, settings.root),
             writer,
             settings,
+            moderation=moderation,
             price=payment.per_image,
             settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
             stop_if=_reason_to_stop(settings, begin.run_id, writer.number),
@@ -119,7 +129,7 @@ def _sweep(folder: Path) -> None:
     """
     for part in STORED_IN:
         for unfinished in (folder / part).rglob(f"{TEMPORARY_PREFIX}*"):
-            unfinished.unlink(missing_ok=True)
+            remove(unfinished)
 
 
 def check_resumable(state: RunState) -> None:
@@ -161,7 +171,7 @@ def _state(root: Path, run_id: str) -> RunState:
 def _pay(settings: Settings, state: RunState, writer: SegmentWriter) -> Payment:
     try:
         return pay_for(settings, state, writer, state.user or "", len(state.pending))
-    except InsufficientCreditsError:
+    except (InsufficientCreditsError, UserLimitError):
         writer.append(AttemptFinished(outcome="refused")).result()
         raise
 
@@ -186,13 +196,28 @@ def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job
 def _reason_to_stop(settings: Settings, run_id: str, attempt: int) -> Callable[[], str | None]:
     """Return what the engine asks every half second; it gives a reason, or None to go on."""
     folder = settings.root / "runs" / run_id
-    parent = settings.kernel_parent_pid
+    parent = _parent_to_watch(settings.kernel_parent_pid)
 
     def reason() -> str | None:
         if superseded(folder, attempt):
             return "another process has taken over the run"
         if parent is not None and os.getppid() != parent:
-            return "the process that ran this notebook is gone"
+            return PARENT_GONE
         return None
 
     return reason
+
+
+def _parent_to_watch(kernel_parent: int | None) -> int | None:
+    """Return the parent whose end shall stop this kernel; None in a process that is no kernel.
+
+    Whatever a notebook starts (`!posegen resume RUN` in a cell) inherits the variable that says it, and has
+    another parent from the start.
+    """
+    if kernel_parent is None or os.getppid() == kernel_parent:
+        return kernel_parent
+    try:
+        alive = psutil.Process(kernel_parent).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        alive = False
+    return None if alive else kernel_parent

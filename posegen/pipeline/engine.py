@@ -11,17 +11,14 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from posegen.backends import Backend, get_backend
 from posegen.errors import (
-    BackendError,
     BackendUnavailableError,
-    ImageWithheldError,
     JournalError,
     OutcomeUnknownError,
     PosegenError,
@@ -35,26 +32,28 @@ from posegen.journal import (
     Event,
     ImageAdopted,
     ImageStored,
-    ImageWithheld,
     Interrupted,
     SegmentWriter,
-    TaskFailed,
     TaskSubmitted,
     TaskUnknown,
     TaskWithdrawn,
     superseded,
 )
+from posegen.moderation import Moderation
 from posegen.pipeline.export_step import ExportJob, make_exports
-from posegen.pipeline.obtain import Earlier, UnknownPolicy, obtain_image
+from posegen.pipeline.failures import failed_event
+from posegen.pipeline.job import STOP_FILE, Job
+from posegen.pipeline.obtain import Earlier, obtain_image
 from posegen.pipeline.progress import Progress
+from posegen.pipeline.task_pools import NotStartedError, TaskPools
 from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
+from posegen.storage.atomic import remove
 from posegen.telemetry import logger
 
 T = TypeVar("T")
 
-STOP_FILE = "stop"
 STOP_POLL_S = 0.5
 DRAIN_S = 4.0
 """What is in flight gets this long after a stop; it is less than papermill gives a kernel it ends."""
@@ -65,57 +64,13 @@ NOT_CUT_SHORT_S = float("inf")
 log = logger("engine")
 
 
-def request_stop(run_folder: Path) -> None:
-    """Ask the process that drives the run to stop cleanly; it looks every half second."""
-    run_folder.mkdir(parents=True, exist_ok=True)
-    (run_folder / STOP_FILE).touch()
-
-
-@dataclass(frozen=True)
-class Job:
-    """What an attempt works on.
-
-    Attributes
-    ----------
-    run_id : str
-    folder : Path
-        The run's folder.
-    tasks : tuple of ImageTask
-        Those still to make.
-    concurrency : int
-        Images that are at the backend at once; a few more are prepared before and stored after that.
-    may_be_stored : bool
-        An earlier attempt was cut off: look for images it stored and did not journal.
-    planned, kept : int
-        Images in the whole plan, and images journalled by earlier attempts.
-    submissions : mapping of str to sequence of TaskSubmitted
-        By task id, the requests that earlier attempts sent.
-    policy : {"retry", "ask", "fail"} or None
-        For tasks of unknown outcome; None decides by whether the backend is paid.
-    formats : tuple of str
-        Export formats to make beside each image.
-    unexported : tuple of ExportJob
-        Images journalled by earlier attempts whose exports are missing.
-    """
-
-    run_id: str
-    folder: Path
-    tasks: tuple[ImageTask, ...]
-    concurrency: int
-    may_be_stored: bool
-    planned: int
-    kept: int
-    submissions: Mapping[str, Sequence[TaskSubmitted]] = field(default_factory=dict)
-    policy: UnknownPolicy | None = None
-    formats: tuple[str, ...] = ()
-    unexported: tuple[ExportJob, ...] = ()
-
-
 class Engine:
     """One attempt of a run, working in a thread of its own.
 
     Parameters
     ----------
+    moderation : Moderation, optional
+        Screens prompts and images; by default nothing is screened.
     price : int
         Credits of one image, which one that fails gives back.
     settle : callable, optional
@@ -133,6 +88,7 @@ class Engine:
         writer: SegmentWriter,
         settings: Settings,
         *,
+        moderation: Moderation | None = None,
         price: int = 0,
         settle: Callable[[], None] | None = None,
         stop_if: Callable[[], str | None] = lambda: None,
@@ -146,6 +102,7 @@ class Engine:
         self._storage = storage
         self._writer = writer
         self.settings = settings
+        self.moderation = moderation or Moderation()
         self._http: Client | None = None
         self._slots = asyncio.Semaphore(job.concurrency)
         self._drain_until: float | None = None
@@ -218,7 +175,7 @@ class Engine:
             with contextlib.suppress(PosegenError):
                 await asyncio.to_thread(self._writer.close)
             if self._stale() is None:  # else it is meant for whoever has the run now
-                (self.job.folder / STOP_FILE).unlink(missing_ok=True)
+                remove(self.job.folder / STOP_FILE)
 
     def _outcome(self) -> str:
         if self.stop_reason:
@@ -226,6 +183,8 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
+        if self._queue:
+            await self._look()  # so that what is to stop at once begins nothing
         # The others prepare the next images and store the last ones; with 1, one follows the other.
         beside = self.settings.cpu_threads + 1 if self.job.concurrency > 1 else 0
         count = min(self.job.concurrency + beside, len(self._queue))
@@ -261,14 +220,16 @@ class Engine:
 
     async def _watch(self) -> None:
         """Look for reasons to stop: the stop file, and whatever `stop_if` finds."""
-        stop_file = self.job.folder / STOP_FILE
-        while self.stop_reason is None:
-            if await self.on_io(stop_file.exists):
-                self.stop("asked to stop")
-            found = await self.on_io(self._stop_if)
-            if found is not None:
-                self.stop(found)
+        while True:  # also after a first reason: a later one may leave less time
             await asyncio.sleep(STOP_POLL_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        if await self.on_io((self.job.folder / STOP_FILE).exists):
+            self.stop("asked to stop")
+        found = await self.on_io(self._stop_if)
+        if found is not None:
+            self.stop(found)
 
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
@@ -291,9 +252,7 @@ class Engine:
             raise
         except NotStartedError:
             return
-        except (
-            BackendUnavailableError
-        ) as exc:  # every other image would meet the same: they wait for better days
+        except BackendUnavailableError as exc:  # all others would meet the same: they wait for better days
             self.stop(str(exc), drain_s=NOT_CUT_SHORT_S)
             self._progress = replace(self._progress, latest=str(exc))
             return
@@ -384,81 +343,3 @@ class Engine:
     def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> Awaitable[T]:
         context = contextvars.copy_context()  # so that what the thread measures reaches this run's sink
         return asyncio.get_running_loop().run_in_executor(pool, context.run, work)
-
-
-class NotStartedError(Exception):
-    """The attempt was told to stop before this image was begun."""
-
-
-@dataclass(frozen=True)
-class TaskPools:
-    """The engine's pools as one task sees them."""
-
-    engine: Engine
-    task: ImageTask
-
-    @property
-    def settings(self) -> Settings:
-        """Keys, addresses and limits."""
-        return self.engine.settings
-
-    @property
-    def http(self) -> Client:
-        """The client for all requests."""
-        return self.engine.http
-
-    def slot(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Wait for a place at the backend."""
-        return self.engine.slot()
-
-    def progressed(self, share: float) -> None:
-        """Show how far this image is."""
-        self.engine.show_share(self.task, share)
-
-    async def buy(self, send: Callable[[], Awaitable[T]], /) -> T:
-        """Send a request that costs money; journalled before, and after if the provider did not take it."""
-        await self.submitted("")
-        try:
-            return await send()
-        except OutcomeUnknownError:
-            raise
-        except BackendError as exc:
-            await self.engine.journal_withdrawn(self.task, str(exc))
-            raise
-
-    def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for computing."""
-        return self.engine.on_cpu(work)
-
-    def on_io(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Run `work` on the pool for blocking input and output."""
-        return self.engine.on_io(work)
-
-    async def submitted(self, request_id: str) -> None:
-        """Journal this task's request id."""
-        await self.engine.journal_submitted(self.task, request_id)
-
-
-def failed_event(task_id: str, error: Exception, refunded: int) -> TaskFailed:
-    """Return the event that a failed image is journalled with; a flagged one has an event of its own."""
-    code, message = failure_of(error)
-    if isinstance(error, ImageWithheldError):
-        return ImageWithheld(
-            task_id=task_id,
-            code=code,
-            message=message,
-            refunded=refunded,
-            by=error.by or error.backend,
-            label=error.label,
-            score=error.score,
-        )
-    return TaskFailed(task_id=task_id, code=code, message=message, refunded=refunded)
-
-
-def failure_of(error: Exception) -> tuple[str, str]:
-    """Return the code and the message that a failed image is journalled with."""
-    if isinstance(error, BackendError):
-        return error.code, str(error)
-    if isinstance(error, PosegenError):
-        return "INVALID_TASK", str(error)
-    return "INTERNAL_ERROR", f"{type(error).__name__}: {error}"

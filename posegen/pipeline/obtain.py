@@ -50,6 +50,8 @@ async def obtain_image(
     ------
     OutcomeUnknownError
         A request was sent and its outcome cannot be found out; a person has to say what to do.
+    InappropriatePromptError
+        The image would have to be made, and its prompt is refused.
     BackendError, StorageError
         As `steps.make_image`.
     """
@@ -67,6 +69,7 @@ async def obtain_image(
             except ResultGoneError as exc:
                 reason = f"the provider no longer has request {request_id}: {exc}"
         _decide(policy, reason, request_id)
+    pools.moderation.check_prompt(task)  # not before: what was bought or stored is not thrown away
     for _ in range(MOST_SENT - 1):
         try:
             return await make_image(run_id, task, backend, storage, pools), "made"

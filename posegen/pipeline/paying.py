@@ -22,18 +22,23 @@ def accounts_of(settings: Settings) -> Accounts:
     return open_accounts(settings.root / ACCOUNTS_FILE, starting_grant=settings.starting_grant)
 
 
-def check_credits(settings: Settings, user: str, images: int) -> None:
+def check_credits(settings: Settings, user: str, images: int, run_id: str | None = None) -> None:
     """Refuse what the user cannot pay, before anything starts.
 
     Raises
     ------
     InsufficientCreditsError
         Names what is needed and what there is.
+    UserLimitError
+        The user has asked for too many images within an hour; says when so many are free.
     """
     needed = price(images)
-    available = accounts_of(settings).balance(user)
+    accounts = accounts_of(settings)
+    available = accounts.balance(user)
     if needed > available:
         raise InsufficientCreditsError(user, needed=needed, available=available)
+    if settings.user_images_per_hour is not None:
+        accounts.check_asked(user, run_id, images, settings.user_images_per_hour)
 
 
 def needed_for(settings: Settings, state: RunState) -> int:
@@ -69,8 +74,7 @@ class Payment:
             if task_id not in refunded_before:
                 self.accounts.refund(self.run_id, task_id, self.per_image, attempt=self.attempt)
         reach("credits_refunded")
-        charged_before = sum(_images_charged(hold, state) for hold in held[:-1])
-        charge = (state.made - charged_before) * self.per_image
+        charge = _made_under(held[-1], state) * self.per_image
         self.accounts.settle(self.run_id, attempt=self.attempt, charged=charge)
         reach("credits_settled")
 
@@ -82,11 +86,12 @@ class Payment:
         return {e.task_id for e in entries if e.kind == "refund" and e.hold_id in ids and e.task_id}
 
 
-def _images_charged(hold: Hold, state: RunState) -> int:
-    event = next((event for event in state.holds if event.key == hold.key), None)
-    if event is None or not event.images or not event.amount:
+def _made_under(hold: Hold, state: RunState) -> int:
+    """Return how many images were made since a hold was taken: earlier holds have paid for the others."""
+    first = next((event.attempt for event in state.holds if event.key == hold.key), None)
+    if first is None:  # cut off before it was journalled, so nothing was made of it
         return 0
-    return (hold.charged or 0) * event.images // event.amount
+    return sum(event.attempt >= first for event in state.stored.values())
 
 
 def pay_for(settings: Settings, state: RunState, writer: SegmentWriter, user: str, images: int) -> Payment:
@@ -103,7 +108,7 @@ def pay_for(settings: Settings, state: RunState, writer: SegmentWriter, user: st
 
     Raises
     ------
-    InsufficientCreditsError
+    InsufficientCreditsError, UserLimitError
         Nothing is held.
     StaleAttemptError
         A newer attempt has the run.
@@ -117,7 +122,10 @@ def pay_for(settings: Settings, state: RunState, writer: SegmentWriter, user: st
         return Payment(accounts, writer.run_id, attempt, 0)
     else:
         key = f"hold:{writer.run_id}" + (f":{attempt}" if held else "")
-        hold = accounts.hold(user, price(images), writer.run_id, attempt=attempt, key=key)
+        hold = accounts.hold(
+            user, price(images), writer.run_id, attempt=attempt, key=key,
+            images=images, per_hour=settings.user_images_per_hour,
+        )  # fmt: skip
         reach("credits_held")
     event = next((event for event in state.holds if event.key == hold.key), None)
     if event is None:

@@ -17,6 +17,7 @@ from posegen import credits as prices
 from posegen.backends import Backend, NoOptions, get_backend, options_of
 from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
+from posegen.moderation import refusals
 from posegen.parameters import BatchParameters
 from posegen.pipeline.control import control_map_sha256
 from posegen.pipeline.progress import duration
@@ -87,6 +88,7 @@ class Plan:
             "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
             "run_id": parameters.run_id or "made from the time at the start",
             "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
+            "lacks": get_backend(parameters.backend).missing(settings),
             "notes": list(self.notes),
         }
 
@@ -181,7 +183,8 @@ def build_plan(
         prompts.append(prompt)
         if on_task is not None:
             on_task()
-    notes = (*_notes(parameters, backend), *_prompt_notes(prompts))
+    refused = refusals(tasks.values(), load_settings())
+    notes = (*refused, *_notes(parameters, backend), *_prompt_notes(prompts))
     return Plan(parameters, tuple(tasks.values()), notes)
 
 

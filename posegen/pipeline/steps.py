@@ -27,6 +27,7 @@ from posegen.images import (
     read_metadata,
     thumbnail_jpeg,
 )
+from posegen.moderation import Moderation
 from posegen.pipeline.control import control_target
 from posegen.poses.library import Pose
 from posegen.records import Conditioning, ImageRecord, ImageTask
@@ -38,6 +39,10 @@ MADE_KEY = "posegen_made"
 
 class Pools(Workshop, Protocol):
     """Where work runs: the workshop a backend gets, and its turn at the backend."""
+
+    @property
+    def moderation(self) -> Moderation:
+        """What prompts and images have to pass."""
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Wait for one of the places at the backend, of which there are as many as the run's concurrency."""
@@ -88,7 +93,7 @@ async def make_image(
     Raises
     ------
     BackendError
-        The image could not be made.
+        The image could not be made, or screening withheld it.
     StorageError
         It could not be stored.
     """
@@ -125,6 +130,9 @@ async def _store_from(
         with watch.stage("generate"):
             generated = await generate(request)
     reach("image_generated")
+    if pools.moderation.images is not None:
+        with watch.stage("screen"):
+            await pools.on_cpu(lambda: pools.moderation.check_image(task, generated.pixels))
     image, thumbnail = await pools.on_cpu(lambda: _encode(task, generated, watch))
     with watch.stage("store"):
         key, small_key = image_key(run_id, task.task_id), thumbnail_key(run_id, task.task_id)

@@ -9,6 +9,7 @@ from posegen.errors import PosegenError, RunInterruptedError, RunOwnedError
 from posegen.executed_notebook import mend_notebooks
 from posegen.journal import AttemptFinished, RunLease, SegmentWriter, journal_folder, read_run
 from posegen.parameters import RecoveryParameters
+from posegen.pipeline.attempt import PARENT_GONE
 from posegen.pipeline.paying import accounts_of, pay_for
 from posegen.pipeline.progress import Progress
 from posegen.pipeline.run import Run, resume, run_folder
@@ -19,8 +20,9 @@ from posegen.recovery.report import Recovered, RecoveryReport
 from posegen.settings import Settings, load_settings
 from posegen.telemetry import logger
 
-BY_THE_USER = "interrupted"
-"""What `Run.wait` journals when a person or a front end interrupts this very process."""
+ENDS_THE_RECOVERY = ("interrupted", PARENT_GONE)
+"""What is journalled when this very process is interrupted (by a person or a front end), or is the kernel of
+a notebook whose parent is gone: then no other run may be begun. `posegen stop` ends only its run."""
 
 log = logger("recovery")
 
@@ -73,7 +75,8 @@ def recover(
     RunNotFoundError
         `delete_images_of` names a run that does not exist.
     RunInterruptedError
-        The process was interrupted. (A run stopped by `posegen stop` does not keep the others waiting.)
+        The process was interrupted, or its notebook's parent is gone. (A run stopped by `posegen stop` does
+        not keep the others waiting.)
     """
     settings = settings or load_settings()
     settings = settings.model_copy(update={"stall_after_s": parameters.stall_after_minutes * 60})
@@ -148,7 +151,7 @@ class _Recovery:
             return Recovered(run.run_id, "wait", str(exc))
         except RunInterruptedError:
             raise
-        except PosegenError as exc:
+        except (PosegenError, OSError) as exc:  # whatever it is, the other runs do not wait for it
             log.warning("%s: %s", run.run_id, exc)
             return Recovered(run.run_id, run.action, f"failed: {exc}", fault=True)
 
@@ -173,7 +176,7 @@ class _Recovery:
             summary = attempt.wait(self._on_progress)
         except RunInterruptedError:
             summary = attempt.summary()
-            if summary.state.attempts[-1].interrupted == BY_THE_USER:
+            if summary.state.attempts[-1].interrupted in ENDS_THE_RECOVERY:
                 raise
         state = summary.state
         return Recovered(run.run_id, "resume", state.status, fault=False, **attempt.counts())

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from posegen.errors import StorageError
 from posegen.journal import RunState
-from posegen.pipeline.engine import STOP_FILE
+from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.run import run_folder
 from posegen.settings import Settings
 from posegen.storage import control_map_key, open_storage, original_key
-from posegen.storage.atomic import TEMPORARY_PREFIX
+from posegen.storage.atomic import TEMPORARY_PREFIX, remove
 
 IN_USE = timedelta(hours=1)
 """A temporary file younger than this may be one that somebody is writing."""
@@ -40,7 +39,8 @@ class Leftovers:
         StorageError
             Something cannot be removed.
         """
-        _unlink(self.files)
+        for path in self.files:
+            remove(path)
         storage = open_storage(settings.storage_mode, settings.root)
         for key in self.keys:
             storage.delete(key)
@@ -106,16 +106,9 @@ def delete_images(settings: Settings, state: RunState) -> str:
         for path in (folder / "contact_sheet.png", *(folder / "notebooks").glob("*.ipynb"))
         if path.exists()
     ]
-    _unlink(views)
+    for path in views:
+        remove(path)
     return (
         f"{len(there)} images, thumbnails and exports deleted, "
         f"and {len(views)} contact sheets and executed notebooks that show them"
     )
-
-
-def _unlink(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as exc:
-            raise StorageError(f"cannot remove {path}: {exc.strerror or exc}") from exc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -96,26 +96,35 @@ class Observer:
 
     def all(self) -> FoundRuns:
         """Return every run with what it needs."""
-        return FoundRuns(self.look(run_id) for run_id in run_ids(self.settings.root))
+        known = run_ids(self.settings.root)
+        return FoundRuns(self.look(run_id, known=known) for run_id in known)
 
-    def look(self, run_id: str, *, ours: bool = False) -> Found:
-        """Return what a run needs now; `ours` if this process owns it."""
+    def look(self, run_id: str, *, ours: bool = False, known: Sequence[str] | None = None) -> Found:
+        """Return what a run needs now.
+
+        Parameters
+        ----------
+        run_id : str
+        ours : bool
+            Whether this process owns it.
+        known : sequence of str, optional
+            All runs, where they have just been listed.
+        """
         owner, quiet = "none", timedelta(0)
         try:
             state = read_run(self.settings.root, run_id)
             if not ours:
                 owner = owner_status(self.settings.root, run_id).state
             quiet = self._quiet(state)
-            action, why = self._decide(state, owner, quiet)
+            action, why = self._decide(state, owner, quiet, known)
         except (PosegenError, OSError) as exc:
             return Found(run_id, "unreadable", owner, quiet, "ask a person", f"it cannot be read: {exc}")
         return Found(run_id, state.status, owner, quiet, action, why)
 
-    def left_by(self, state: RunState) -> Leftovers:
+    def left_by(self, state: RunState, known: Sequence[str] | None = None) -> Leftovers:
         """Return what a finished run leaves behind that can be made again or is of no use."""
-        mine = maps_of(state)
         try:
-            free = mine - self._wanted_by_others(state.run_id) if mine else mine
+            free = self._unwanted(maps_of(state), state.run_id, known)
         except PosegenError:  # a run that cannot be read may need any of them
             free = frozenset()
         return leftovers(self.settings, state, free, self._now())
@@ -129,7 +138,9 @@ class Observer:
             last = datetime.fromtimestamp(newest.path.stat().st_mtime, UTC)
         return max(self._now() - last, timedelta(0))
 
-    def _decide(self, state: RunState, owner: str, quiet: timedelta) -> tuple[Action, str]:
+    def _decide(
+        self, state: RunState, owner: str, quiet: timedelta, known: Sequence[str] | None
+    ) -> tuple[Action, str]:
         if state.run_id in self.parameters.delete_images_of:
             if owner == "ours-alive" or state.status != "finished":
                 return "wait", "its images are not deleted: it is not finished"
@@ -137,7 +148,7 @@ class Observer:
         if owner == "ours-alive":
             return "leave", "its owner is alive"
         if state.status == "finished":
-            if self._is_old(quiet) and self.left_by(state):
+            if self._is_old(quiet) and self.left_by(state, known):
                 return "clean", f"finished, and untouched for {quiet.days} days"
             return "leave", "finished"
         if state.attempts and state.attempts[-1].outcome == "closed":
@@ -183,26 +194,32 @@ class Observer:
     def _is_old(self, quiet: timedelta) -> bool:
         return quiet > timedelta(days=self.parameters.clean_after_days)
 
-    def _wanted_by_others(self, run_id: str) -> set[str]:
-        """Return the control maps that other runs use, but for those that are to be cleaned up themselves.
+    def _unwanted(self, maps: frozenset[str], run_id: str, known: Sequence[str] | None) -> frozenset[str]:
+        """Return those of a run's control maps that no other run uses.
+
+        Runs that are to be cleaned up themselves do not count.
 
         Raises
         ------
         PosegenError
             A run cannot be read, so that what it uses is not known.
         """
-        wanted: set[str] = set()
-        for other in run_ids(self.settings.root):
-            if other == run_id:
-                continue
-            if other not in self._maps:  # once: a plan never changes
-                state = read_run(self.settings.root, other)
-                if not state.tasks:
-                    continue
-                done = state.status == "finished" and self._is_old(self._quiet(state))
-                self._maps[other] = frozenset() if done else maps_of(state)
-            wanted |= self._maps[other]
-        return wanted
+        others = run_ids(self.settings.root) if known is None else known
+        for other in others:
+            if not maps:
+                break
+            if other != run_id:
+                maps -= self._wanted_by(other)
+        return maps
+
+    def _wanted_by(self, run_id: str) -> frozenset[str]:
+        if run_id not in self._maps:  # once: a plan never changes
+            state = read_run(self.settings.root, run_id)
+            if not state.tasks:
+                return frozenset()
+            done = state.status == "finished" and self._is_old(self._quiet(state))
+            self._maps[run_id] = frozenset() if done else maps_of(state)
+        return self._maps[run_id]
 
 
 def maps_of(state: RunState) -> frozenset[str]:

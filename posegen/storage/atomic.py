@@ -124,6 +124,21 @@ def _remove_quietly(path: Path) -> None:
         return  # a temporary file is never listed; recovery sweeps it
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if there is one; not durably.
+
+    Raises
+    ------
+    StorageError
+    """
+    try:
+        os.unlink(path)  # noqa: PTH108 - as above
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise storage_error(exc, "remove", path) from exc
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte; the system may take fewer at a time."""
     view = memoryview(data)

@@ -1,17 +1,16 @@
 """The embedded renderer as a backend."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from posegen.backends import BACKENDS, Backend, get_backend
+from posegen.backends import get_backend
 from posegen.backends.base import ImageRequest
 from posegen.backends.figure import draw, follow, look_up, noisy
-from posegen.errors import ImageFailedError, ResultGoneError, UnknownNameError
+from posegen.errors import ImageFailedError, ResultGoneError
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline.plan import build_plan
 from posegen.pipeline.steps import prepare
@@ -20,7 +19,6 @@ from posegen.poses.fitting import misfit
 from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST
 from posegen.poses.library import PoseLibrary
 from posegen.records import ImageTask
-from posegen.settings import Settings
 
 SIZE = 256
 
@@ -123,20 +121,6 @@ def test_sampling_parameters_are_named_as_without_effect() -> None:
 def test_control_without_keypoints_fails_the_image() -> None:
     with pytest.raises(ImageFailedError, match="needs keypoints"):
         draw(ImageRequest(task()))
-
-
-@pytest.mark.parametrize("name", sorted(BACKENDS))
-def test_every_backend_says_what_it_is(name: str) -> None:
-    backend: Backend = get_backend(name)
-    assert backend.name == name
-    assert backend.missing(Settings(root=Path(), comfyui_url="http://127.0.0.1:8188")) == []
-    assert backend.typical_s(512, 512) < backend.typical_s(1024, 1024)
-    assert backend.conditionings
-
-
-def test_a_wrong_name_lists_the_right_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"Allowed: .*figure"):
-        get_backend("flux")
 
 
 def test_a_backend_in_this_process_keeps_nothing() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from posegen.credits import ACCOUNTS_FILE, open_accounts
 from posegen.journal import journal_folder, read_segments
-from posegen.pipeline.engine import request_stop
+from posegen.pipeline.job import request_stop
 from tests.faults.harness import USER, Child, Story, until
 
 pytestmark = pytest.mark.faults

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from posegen.images import decode, read_metadata
 from posegen.journal import ImageWithheld, read_run, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine as engine_module
-from posegen.pipeline.engine import STOP_FILE, request_stop
+from posegen.pipeline.job import STOP_FILE, request_stop
 from posegen.pipeline.paying import accounts_of
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import new_run_id, open_run, start
@@ -167,6 +168,48 @@ def test_a_stop_file_from_another_process_stops_the_run(
         run.wait(quiet)
     assert run.state().attempts[0].interrupted == "asked to stop"
     assert not (run.folder / STOP_FILE).exists()
+
+
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_kernel_whose_parent_is_gone_before_it_begins_makes_nothing(
+    backend: PlainBackend, settings: Settings, reaped: bool
+) -> None:
+    parent = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)
+    if reaped:
+        parent.wait()
+    run = start(plan(), settings.model_copy(update={"kernel_parent_pid": parent.pid}))
+    with pytest.raises(RunInterruptedError):
+        run.wait(quiet)
+    parent.wait()
+    assert run.state().attempts[0].interrupted == "the process that ran this notebook is gone"
+    assert backend.made == []
+
+
+def test_a_kernel_stops_when_its_parent_goes(
+    backend: PlainBackend, settings: Settings, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "STOP_POLL_S", 0.01)
+    parent = os.getppid()
+
+    def orphan(_: object) -> None:
+        gate.wait(30)
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        while run.running and run._engine is not None and run._engine.stop_reason is None:
+            run._engine.join(0.01)
+
+    backend.on_image = orphan
+    run = start(plan(concurrency=1), settings.model_copy(update={"kernel_parent_pid": parent}))
+    gate.set()
+    with pytest.raises(RunInterruptedError):
+        run.wait(quiet)
+    assert len(backend.made) == 1
+
+
+def test_what_a_notebooks_cell_starts_is_no_kernel(backend: PlainBackend, settings: Settings) -> None:
+    """`!posegen resume RUN` inherits the kernel's variable, which names a process that is not its parent."""
+    alive = settings.model_copy(update={"kernel_parent_pid": os.getpid()})
+    assert start(plan(), alive).wait(quiet).exit_code == 0
 
 
 def test_an_interrupt_while_waiting_stops_the_run(backend: PlainBackend, settings: Settings) -> None:

@@ -9,7 +9,14 @@ import yaml
 
 from posegen import nightly
 from posegen.parameters import BatchParameters, RecoveryParameters, check, defaults
-from posegen.settings import CREDITS_BACKGROUND, CREDITS_PER_IMAGE, STALL_AFTER_S, STARTING_GRANT, VARIABLES
+from posegen.settings import (
+    CREDITS_BACKGROUND,
+    CREDITS_PER_IMAGE,
+    IMAGE_SCREENING_THRESHOLD,
+    STALL_AFTER_S,
+    STARTING_GRANT,
+    VARIABLES,
+)
 
 
 def text(project_root: Path) -> str:
@@ -22,6 +29,7 @@ def test_every_variable_is_in_the_table_with_its_default(project_root: Path) -> 
     assert table["POSEGEN_CREDITS_PER_IMAGE"] == str(CREDITS_PER_IMAGE)
     assert table["POSEGEN_CREDITS_BACKGROUND"] == str(CREDITS_BACKGROUND)
     assert table["POSEGEN_STARTING_GRANT"] == str(STARTING_GRANT)
+    assert table["POSEGEN_IMAGE_SCREENING_THRESHOLD"] == str(IMAGE_SCREENING_THRESHOLD)
     assert table["POSEGEN_STALL_AFTER_S"] == f"{STALL_AFTER_S:.0f}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from posegen.errors import ImageFailedError, RunInterruptedError, RunNotFoundError
+from posegen.errors import ImageFailedError, RunInterruptedError, RunNotFoundError, StorageError
 from posegen.journal import ForeignWatch, journal_folder
 from posegen.parameters import RecoveryParameters
-from posegen.pipeline.engine import request_stop
+from posegen.pipeline.job import request_stop
+from posegen.pipeline.run import resume
 from posegen.recovery import Stopper, recover, repeat
 from posegen.recovery.report import Recovered, RecoveryReport
 from tests.faults.harness import until
@@ -166,6 +168,19 @@ def test_a_broken_run_does_not_keep_the_others_waiting(world: Any) -> None:
     good.check()
 
 
+@pytest.mark.parametrize("place", ["stop", "images/.tmp-1"])
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others_waiting(world: Any, place: str) -> None:
+    world.killed("a", images=2, nth=1)
+    good = world.killed("b", images=2, nth=1)
+    (world.root / "runs/a" / place).mkdir()
+    rows = {row.run_id: row for row in world.recover().rows}
+    assert rows["a"].fault
+    assert "cannot remove" in rows["a"].result
+    good.check()
+    with pytest.raises(StorageError, match="cannot remove"):
+        resume("a", world.settings)
+
+
 def test_a_dry_run_changes_nothing(world: Any) -> None:
     world.killed("cut", images=3, nth=1)
     world.finished("done", images=1)
@@ -245,6 +260,19 @@ def test_an_interrupt_of_this_process_ends_it(world: Any, plain: Any) -> None:
     with pytest.raises(RunInterruptedError):
         recover(RecoveryParameters(concurrency=1), world.settings, on_progress=interrupt)
     assert world.state("a").attempts[-1].interrupted == "interrupted"
+
+
+def test_a_kernel_whose_parent_is_gone_goes_on_with_no_other_run(world: Any, plain: Any) -> None:
+    for name in "ab":
+        world.killed(name, images=4, nth=1)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    world.settings = world.settings.model_copy(update={"kernel_parent_pid": gone.pid})
+    with pytest.raises(RunInterruptedError):
+        world.recover()
+    assert plain.made == []
+    assert "is gone" in world.state("a").attempts[-1].interrupted
+    assert len(world.state("b").attempts) == 1
 
 
 REPORT = RecoveryReport((), 0)

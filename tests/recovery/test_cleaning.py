@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from posegen import recovery
-from posegen.journal import RunLease, journal_folder, list_runs
+from posegen.journal import RunLease, journal_folder, list_runs, run_ids
 from posegen.parameters import BatchParameters, RecoveryParameters, check
 from posegen.pipeline.plan import build_plan
 from posegen.pipeline.run import open_run, resume, start
+from posegen.recovery import look
 from posegen.storage import control_map_key
 from tests.faults.harness import until
 
@@ -85,6 +86,16 @@ def test_two_old_runs_do_not_keep_each_others_maps(world: Any) -> None:
     assert not any(path.exists() for path in maps)
 
 
+def test_the_runs_are_listed_once_however_many_are_old(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        posed(world, name, "standing_relaxed")
+    world.after = JUST_AFTER
+    listed: list[Path] = []
+    monkeypatch.setattr(look, "run_ids", lambda root: listed.append(root) or run_ids(root))
+    assert [found.action for found in world.find()] == ["clean"] * 3
+    assert len(listed) == 1
+
+
 def test_an_unreadable_run_may_need_every_map(world: Any) -> None:
     (kept,) = posed(world, "a", "standing_relaxed")
     (journal_folder(world.root, "broken") / "0001.jsonl").mkdir(parents=True)
@@ -152,14 +163,18 @@ def test_a_file_that_cannot_be_removed_is_told(world: Any, monkeypatch: pytest.M
     leave(world, "runs/r/.tmp-1")
     world.after = JUST_AFTER
 
-    def refuse(_: Path, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")
+    unlink = os.unlink
+
+    def refuse(path: Path) -> None:
+        if Path(path).name == ".tmp-1":
+            raise PermissionError(13, "Permission denied")
+        unlink(path)
 
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "unlink", refuse)
+        broken.setattr(os, "unlink", refuse)
         report = world.recover()
     assert report.exit_code == 1
-    assert "Permission denied" in report.rows[0].result
+    assert "permission denied" in report.rows[0].result
 
 
 def test_clean_up_beside_a_resume_and_a_reader(world: Any, plain: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from posegen import backends
 from posegen.credits import price
+from posegen.errors import RunInterruptedError
 from posegen.journal import OwnerStatus, RunLease, journal_folder, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline.plan import build_plan
@@ -169,3 +171,24 @@ def test_the_same_spec_after_a_close_goes_on_with_the_run(world: Any, plain: Any
     plan = build_plan(check(BatchParameters, run.plan))
     start(plan, world.settings).wait(lambda _: None)
     run.check()
+
+
+def test_free_before_and_paid_for_after_a_close(
+    world: Any, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSEGEN_CREDITS_PER_IMAGE", "0")
+    begun = threading.Event()
+    plain.on_image = lambda _: (begun.wait(), run.stop())
+    run = start(build_plan(check(BatchParameters, world.story(images=3).plan)), world.settings)
+    begun.set()
+    with pytest.raises(RunInterruptedError):
+        run.wait(lambda _: None)
+    made = world.state().made
+    plain.lacks, plain.on_image = ["a key"], lambda _: None
+    world.after = JUST_AFTER
+    assert world.recover().rows[0].action == "close"
+    plain.lacks = []
+    monkeypatch.setenv("POSEGEN_CREDITS_PER_IMAGE", "30")
+    resume("r", world.settings).wait(lambda _: None)
+    assert 0 < made < 3
+    assert [hold.charged for hold in world.accounts.holds("r")] == [0, 30 * (3 - made)]

@@ -1,0 +1,77 @@
+"""The engine as one task sees it: the workshop that its backend gets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from posegen.errors import BackendError, ImageWithheldError, OutcomeUnknownError
+from posegen.http import Client
+from posegen.moderation import Moderation
+from posegen.records import ImageTask
+from posegen.settings import Settings
+
+if TYPE_CHECKING:
+    from posegen.pipeline.engine import Engine
+
+T = TypeVar("T")
+
+
+class NotStartedError(Exception):
+    """The attempt was told to stop before this image was begun."""
+
+
+@dataclass(frozen=True)
+class TaskPools:
+    """The engine's pools as one task sees them."""
+
+    engine: Engine
+    task: ImageTask
+
+    @property
+    def settings(self) -> Settings:
+        """Keys, addresses and limits."""
+        return self.engine.settings
+
+    @property
+    def http(self) -> Client:
+        """The client for all requests."""
+        return self.engine.http
+
+    @property
+    def moderation(self) -> Moderation:
+        """What prompts and images have to pass."""
+        return self.engine.moderation
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a place at the backend."""
+        return self.engine.slot()
+
+    def progressed(self, share: float) -> None:
+        """Show how far this image is."""
+        self.engine.show_share(self.task, share)
+
+    async def buy(self, send: Callable[[], Awaitable[T]], /) -> T:
+        """Send a request that costs money; journalled before, and after if the provider did not take it."""
+        await self.submitted("")
+        try:
+            return await send()
+        except (OutcomeUnknownError, ImageWithheldError):  # a flagged image was made, and charged
+            raise
+        except BackendError as exc:
+            await self.engine.journal_withdrawn(self.task, str(exc))
+            raise
+
+    def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` on the pool for computing."""
+        return self.engine.on_cpu(work)
+
+    def on_io(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` on the pool for blocking input and output."""
+        return self.engine.on_io(work)
+
+    async def submitted(self, request_id: str) -> None:
+        """Journal this task's request id."""
+        await self.engine.journal_submitted(self.task, request_id)
