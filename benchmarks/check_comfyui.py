@@ -3,7 +3,7 @@
     COMFYUI_URL=http://127.0.0.1:8188 python benchmarks/check_comfyui.py
 
 Runs a workflow of core nodes (the control map, scaled and inverted) through a whole batch, then one that
-fails at a node, one that is killed and gone on with, and asks the server about the shipped workflows.
+fails at a node, one that is killed and gone on with, and asks the server what it says of the shipped ones.
 """
 
 from __future__ import annotations

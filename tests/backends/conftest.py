@@ -20,6 +20,7 @@ from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.steps import prepare
 from posegen.records import ImageTask
 from posegen.settings import Settings
+from tests.servers.comfyui_server import ComfyuiServer, comfyui_server
 from tests.servers.fal_server import FalServer
 from tests.servers.hf_server import HubServer
 
@@ -115,7 +116,13 @@ def hub() -> Iterator[HubServer]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, fal: FalServer, hub: HubServer) -> Settings:
+def comfyui() -> Iterator[ComfyuiServer]:
+    with comfyui_server() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path, fal: FalServer, hub: HubServer, comfyui: ComfyuiServer) -> Settings:
     return Settings(
         root=tmp_path,
         cpu_threads=2,
@@ -126,6 +133,7 @@ def settings(tmp_path: Path, fal: FalServer, hub: HubServer) -> Settings:
         hf_hub_url=hub.url,
         hf_router_url=hub.url,
         allowed_hosts=(fal.host, hub.host),
+        comfyui_url=comfyui.url,
     )
 
 

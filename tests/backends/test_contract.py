@@ -31,7 +31,8 @@ class Able:
     server : str
         The fixture of its server; empty for one that works in this process.
     buying, asking : str
-        Routes of the server: where images are bought, and where results are asked for.
+        Routes of the server: where images are bought, and where results are asked for; empty where nothing is
+        paid for.
     options : dict
         Backend options under which it gives request ids, if it can.
     """
@@ -44,10 +45,11 @@ class Able:
 
 ABLE = {
     "figure": Able(),
+    "comfyui": Able("comfyui"),
     "fal": Able("fal", "submit", "status"),
     "huggingface": Able("hub", "generate", "prediction", {"provider": "replicate"}),
 }
-REMOTE = sorted(name for name, able in ABLE.items() if able.server)
+PAID = sorted(name for name, able in ABLE.items() if able.buying)
 
 EVERY = pytest.mark.parametrize("name", sorted(BACKENDS))
 
@@ -127,7 +129,7 @@ def test_an_image_has_the_size_and_the_conditioning_it_says(
     assert made.synthetic is (name == "figure")
 
 
-@pytest.mark.parametrize("name", REMOTE)
+@pytest.mark.parametrize("name", PAID)
 def test_a_paid_image_is_journalled_before_it_is_bought_and_its_id_before_it_is_asked_for(
     name: str, settings: Settings, server: Callable[[str], LocalServer]
 ) -> None:
@@ -148,7 +150,7 @@ def test_a_paid_image_is_journalled_before_it_is_bought_and_its_id_before_it_is_
     assert provider.charges.total() == 1
 
 
-@pytest.mark.parametrize("name", REMOTE)
+@pytest.mark.parametrize("name", PAID)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 422, 429, 500, 503])
 def test_whatever_goes_wrong_is_a_backend_error_without_the_key(
     name: str, status: int, settings: Settings, server: Callable[[str], LocalServer]
@@ -165,7 +167,7 @@ def test_whatever_goes_wrong_is_a_backend_error_without_the_key(
         assert provider.key not in shown
 
 
-@pytest.mark.parametrize("name", REMOTE)
+@pytest.mark.parametrize("name", PAID)
 def test_a_purchase_without_an_answer_is_made_once(
     name: str, settings: Settings, server: Callable[[str], LocalServer]
 ) -> None:

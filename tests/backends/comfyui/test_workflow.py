@@ -140,7 +140,7 @@ def test_without_a_pose_a_shipped_workflow_has_no_controlnet_left(name: str) -> 
 
 
 def test_a_union_model_of_flux_is_not_told_a_type() -> None:
-    """SetUnionControlNetType counts as SDXL does: its openpose is canny to FLUX.1's first union model."""
+    """SetUnionControlNetType counts as SDXL does: what it calls openpose is canny to Union-Pro v1."""
     assert "SetUnionControlNetType" not in shipped()["flux_controlnet_pose"]
 
 
