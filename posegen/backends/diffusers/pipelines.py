@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -155,6 +156,8 @@ class Loaded:
         }
 
     def _ready(self, pipeline: Any) -> None:
+        # Of FLUX it is not true (T5 reads on), and of SDXL the image's own notes say it.
+        logging.getLogger(type(pipeline).__module__).addFilter(_not_of_clip)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.vae.enable_slicing()  # one image at a time: less memory, and the same pixels in any batch
         if self.offload == "none":
@@ -236,6 +239,11 @@ class Loaded:
                 f"{width} {config.get(width)}, not {main.config[width]}",
                 "WRONG_MODEL",
             )
+
+
+def _not_of_clip(record: logging.LogRecord) -> bool:
+    """Return whether a record is another one than the warning that CLIP reads no more than 77 tokens."""
+    return "CLIP can only handle sequences" not in str(record.msg)
 
 
 def reveal(token: SecretStr | None) -> str | None:

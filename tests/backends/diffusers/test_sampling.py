@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -202,8 +203,12 @@ def test_a_negative_prompt_acts_on_flux_with_true_cfg_alone_and_on_sdxl_with_gui
     assert moved(sdxl, guidance_scale=1.0) == 0
 
 
-def test_what_has_no_effect_is_said(sdxl: Tiny, images: Images) -> None:
+def test_what_has_no_effect_is_said(sdxl: Tiny, images: Images, caplog: pytest.LogCaptureFixture) -> None:
+    of_diffusers = logging.getLogger("diffusers")  # its records go no further up
+    of_diffusers.addHandler(caplog.handler)
     image = images(sdxl.task(options={"true_cfg_scale": 2.0}, prompt="abc " * 40))[0]
+    of_diffusers.removeHandler(caplog.handler)
+    assert "CLIP" not in caplog.text, "the notes say it, and of FLUX it is not true"
     assert any("true_cfg_scale is for FLUX" in note for note in image.notes)
     assert any("the model reads the first 77" in note for note in image.notes)
 
