@@ -78,6 +78,8 @@ def parse_mapping(body: dict[str, Any]) -> Iterable[Serving]:
         [{"provider": name, **entry} for name, entry in mapping.items() if isinstance(entry, dict)]
         if isinstance(mapping, dict)
         else [entry for entry in mapping if isinstance(entry, dict)]
+        if isinstance(mapping, list)
+        else []
     )
     for entry in entries:
         name, provider_id = str(entry.get("provider", "")), str(entry.get("providerId", ""))

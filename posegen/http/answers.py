@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,7 +114,8 @@ def _sentence(body: Any) -> str:
     if not isinstance(body, dict):
         return ""
     if "msg" in body:
-        place = ".".join(str(part) for part in body.get("loc", ()) if part != "body")
+        loc = body.get("loc")
+        place = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
         return f"{place}: {body['msg']}" if place else str(body["msg"])
     for name in ("error", "detail", "message", "errors", "title"):
         if body.get(name):
@@ -167,4 +169,6 @@ def _estimated_s(answer: httpx.Response) -> float | None:
     except (ValueError, RecursionError):
         return None
     seconds = body.get("estimated_time") if isinstance(body, dict) else None
-    return max(0.0, float(seconds)) if isinstance(seconds, int | float) else None
+    if not isinstance(seconds, int | float) or not seconds <= sys.float_info.max:
+        return None
+    return max(0.0, float(seconds))

@@ -54,7 +54,15 @@ class TaskPools:
         self.engine.show_share(self.task, share)
 
     async def buy(self, send: Callable[[], Awaitable[T]], /) -> T:
-        """Send a request that costs money; journalled before, and after if the provider did not take it."""
+        """Send a request that costs money; journalled before, and after if the provider did not take it.
+
+        Raises
+        ------
+        NotStartedError
+            The attempt was told to stop while this request waited for its turn at the provider.
+        """
+        if self.engine.stop_reason is not None:
+            raise NotStartedError
         await self.submitted("")
         try:
             return await send()

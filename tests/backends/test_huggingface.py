@@ -126,6 +126,8 @@ def test_the_mapping_is_read_as_an_object_and_as_a_list() -> None:
     assert list(parse_mapping({})) == []
     odd = {"a": {"providerId": "../x", "status": "live", "task": "text-to-image"}, "b": "c"}
     assert list(parse_mapping({"inferenceProviderMapping": odd})) == []
+    for other in (3, 1.5, True, "text", [None]):
+        assert list(parse_mapping({"inferenceProviderMapping": other})) == []
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,28 @@ def lose_answers(backend: PlainBackend, times: int) -> list[str]:
     return sent
 
 
+def test_what_waits_for_its_turn_when_the_run_is_stopped_is_not_bought(
+    backend: PlainBackend, settings: Settings, gate: threading.Event
+) -> None:
+    backend.paid = True
+    waiting = threading.Event()
+
+    async def late(request: ImageRequest, workshop: Workshop) -> GeneratedImage:
+        waiting.set()  # as a provider's pace holds it up, or a wait before the next try
+        await workshop.on_io(lambda: gate.wait(30))
+        return await workshop.buy(lambda: backend.sell(request, workshop))
+
+    backend.generate = late  # type: ignore[method-assign]
+    run = start(plan(images_per_pose=1), settings)
+    assert waiting.wait(30)
+    run.stop("enough")
+    gate.set()
+    with pytest.raises(RunInterruptedError):
+        run.wait(quiet)
+    state = read_run(settings.root, "r")
+    assert (backend.made, state.submissions, len(state.pending)) == ([], {}, 1)
+
+
 def test_a_lost_answer_is_not_bought_again_unasked(backend: PlainBackend, settings: Settings) -> None:
     backend.paid = True
     sent = lose_answers(backend, times=1)

@@ -50,7 +50,7 @@ def refusal(server: str, graph: Graph, answer: httpx.Response) -> BackendError |
         return None
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or not ("error" in body or body.get("node_errors")):
         return None
@@ -112,7 +112,8 @@ def failure(entry: dict[str, Any], graph: Graph, server: str) -> BackendError | 
     status = entry.get("status")
     if not isinstance(status, dict) or status.get("status_str") != "error":
         return None
-    messages = [one for one in status.get("messages") or () if isinstance(one, list) and len(one) == 2]
+    told = status.get("messages")
+    messages = [one for one in (told if isinstance(told, list) else ()) if isinstance(one, list) and len(one) == 2]
     by_event = {str(event): data for event, data in messages if isinstance(data, dict)}
     if "execution_error" in by_event:
         data = by_event["execution_error"]

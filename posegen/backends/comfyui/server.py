@@ -212,7 +212,7 @@ class Server:
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
         try:
             body = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._no_comfyui() from None
         if not isinstance(body, dict):
             raise self._no_comfyui()
@@ -231,9 +231,11 @@ def saved_by(entry: dict[str, Any], graph: Graph, output: str) -> tuple[Saved, i
     ImageFailedError
         It saved none.
     """
-    found = entry.get("outputs", {}).get(output, {})
+    outputs = entry.get("outputs")
+    found = outputs.get(output) if isinstance(outputs, dict) else None
     images = found.get("images") if isinstance(found, dict) else None
-    pictures = [image for image in images or [] if isinstance(image, dict) and image.get("filename")]
+    listed = images if isinstance(images, list) else []
+    pictures = [image for image in listed if isinstance(image, dict) and image.get("filename")]
     if not pictures:
         message = f"{in_words(graph, output)} saved no picture"
         raise ImageFailedError(message, backend=NAME, code="BAD_RESULT")

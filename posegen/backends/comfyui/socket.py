@@ -89,7 +89,7 @@ class Watch:
         try:
             message = json.loads(frame)
             kind, data = message["type"], message["data"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
         if not isinstance(data, dict) or data.get("prompt_id", self._prompt_id) != self._prompt_id:
             return

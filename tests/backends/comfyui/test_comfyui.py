@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from posegen.backends.comfyui import ComfyuiBackend
 from posegen.backends.comfyui import server as protocol
+from posegen.backends.comfyui.refusals import failure, refusal
 from posegen.backends.comfyui.socket import Watch
 from posegen.backends.comfyui.workflow import shipped
-from posegen.errors import BackendUnavailableError, RunInterruptedError
+from posegen.errors import BackendUnavailableError, ImageFailedError, RunInterruptedError
 from posegen.images import control_map_png, decode
 from posegen.journal import RunState, TaskSubmitted, read_segments
 from posegen.parameters import BatchParameters, check
@@ -297,6 +299,23 @@ def test_what_is_no_picture_is_refused(
     code, message = the_failure(settings)
     assert code == "BAD_RESULT"
     assert says in message
+
+
+DEEP = b"[" * 200_000
+
+
+@pytest.mark.parametrize("odd", [None, 3, "text", [1], {"9": 3}, {"9": {"images": 3}}])
+def test_a_history_of_any_shape_is_read(odd: Any) -> None:
+    graph = {"9": {"class_type": "SaveImage", "inputs": {}}}
+    with pytest.raises(ImageFailedError, match="saved no picture"):
+        protocol.saved_by({"outputs": odd}, graph, "9")
+    error = failure({"status": {"status_str": "error", "messages": odd}}, graph, "ComfyUI")
+    assert "failed" in str(error)
+
+
+def test_answers_nested_to_do_harm_are_no_answers() -> None:
+    assert refusal("ComfyUI", {}, httpx.Response(400, content=DEEP)) is None
+    Watch("p", lambda _: None).take(DEEP.decode())
 
 
 def test_another_size_is_noted(server: ComfyuiServer, settings: Settings) -> None:
