@@ -14,6 +14,7 @@ from posegen.backends.base import (
     options_of,
 )
 from posegen.backends.comfyui import ComfyuiBackend
+from posegen.backends.diffusers import DiffusersBackend
 from posegen.backends.fal import FalBackend
 from posegen.backends.figure import FigureBackend
 from posegen.backends.huggingface import HuggingFaceBackend
@@ -26,6 +27,7 @@ __all__ = [
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "comfyui": ComfyuiBackend,
+    "diffusers": DiffusersBackend,
     "fal": FalBackend,
     "figure": FigureBackend,
     "huggingface": HuggingFaceBackend,

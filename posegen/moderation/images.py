@@ -82,10 +82,11 @@ def exposed(pixels: NDArray[np.uint8]) -> dict[str, float]:
     Parameters
     ----------
     pixels : uint8 array, shape (height, width, 3)
-        sRGB; the detector is given BGR, as its documentation asks for.
+        sRGB. NudeNet 3.4 hands the channels on as they come; as RGB half as many clothed figures are flagged
+        as in the BGR of its examples, and as many unclothed ones.
     """
     scores: dict[str, float] = {}
-    for found in load_detector().detect(np.ascontiguousarray(pixels[..., ::-1])):
+    for found in load_detector().detect(np.ascontiguousarray(pixels)):
         label, score = found["class"], float(found["score"])
         if label in WITHHELD:
             scores[label] = max(score, scores.get(label, 0.0))

@@ -150,7 +150,7 @@ def forms_of(piece: str) -> frozenset[str]:
     """Return what a word may be read as: itself, with digits as letters, without repeats.
 
     >>> sorted(forms_of("N4ked")), sorted(forms_of("nuuude")), sorted(forms_of("child's"))
-    (['n4ked', 'naked'], ['nude', 'nuude', 'nuuude'], ['child', 'childs'])
+    (['n4ked', 'naked'], ['nude', 'nuude', 'nuuude'], ['child', "child's", 'childs'])
     """
     word = piece[:LONGEST_WORD].casefold().replace("\u2019", "'")
     bare = word.strip("@$!|+*'")

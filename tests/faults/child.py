@@ -31,6 +31,7 @@ from posegen.backends import Backend, GeneratedImage, ImageRequest, InProcess, N
 from posegen.errors import ImageFailedError, PosegenError, ResultGoneError
 from posegen.journal import Event, ImageAdopted, ImageStored, Owner, RunLease, SegmentWriter, lease, writer
 from posegen.parameters import BatchParameters, check
+from posegen.pipeline import engine
 from posegen.pipeline import run as runs
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.settings import Settings
@@ -290,6 +291,7 @@ def drive(order: dict[str, Any], plan: Plan | None) -> int:
     )
     live_in_another_time(order)
     fail_disk(order, diary)
+    engine.STOP_POLL_S = order.get("stop_poll_s", engine.STOP_POLL_S)
     if plan is not None and order.get("replanned"):
         plan = replanned(plan)
     code = 1

@@ -27,7 +27,7 @@ Begin = Callable[..., Story]
 @pytest.mark.parametrize("backend", ["plain", "queued", "blind"])
 def test_killed_at_each_failpoint_in_turn(story: Begin, backend: str, nth: int) -> None:
     """One run, killed at every step it has: nine or more processes die before it is done."""
-    run = story(backend, images=8, failing=7)
+    run = story(backend, images=24, failing=23)
     expected = {name for name in FAILPOINTS if backend != "plain" or name not in ONLY_WHERE_PAID}
     # The image that fails is the last one.
     for name in sorted(expected, key=lambda name: (name in AFTER_ALL_ELSE, FAILPOINTS.index(name))):

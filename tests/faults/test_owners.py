@@ -119,7 +119,8 @@ def clear_of_the_late(run: Story, late: Child, sold: int = 0) -> None:
 def test_an_owner_that_is_only_slow_and_its_successor_keep_one_image(story: Begin, tmp_path: Path) -> None:
     run = story(images=1)
     slow_gate, gate = tmp_path / "slow", tmp_path / "gate"
-    slow = run.start(host="elsewhere.invalid", maker="slow", gate=str(slow_gate))
+    # It does not look whether it has been taken over until it journals: else that is a race with the other.
+    slow = run.start(host="elsewhere.invalid", maker="slow", gate=str(slow_gate), stop_poll_s=3600)
     until(lambda: slow.lines("makes"), "it makes an image")
     successor = claim(run, maker="successor", gate=str(gate))
     until(lambda: successor.lines("makes"), "so does the other")

@@ -60,19 +60,19 @@ def test_labels_that_do_not_count_do_not_count(monkeypatch):
     assert images.exposed(np.zeros((4, 4, 3), np.uint8)) == {"BUTTOCKS_EXPOSED": 0.5}
 
 
-def test_the_detector_gets_bgr_and_the_picture_stays_as_it_is(monkeypatch):
+def test_the_detector_gets_rgb_also_of_a_mirrored_view(monkeypatch):
     seen = []
 
     class Detector:
         def detect(self, pixels):
-            seen.append(pixels.copy())
+            seen.append(pixels)
             return []
 
     monkeypatch.setattr(images, "load_detector", Detector)
     pixels = np.full((4, 4, 3), (1, 2, 3), np.uint8)
-    images.exposed(pixels)
-    assert seen[0][0, 0].tolist() == [3, 2, 1]
-    assert pixels[0, 0].tolist() == [1, 2, 3]
+    images.exposed(pixels[:, ::-1])
+    assert seen[0][0, 0].tolist() == [1, 2, 3]
+    assert seen[0].flags.c_contiguous
 
 
 def test_threads_share_one_detector_and_agree(screen):

@@ -142,13 +142,16 @@ def test_no_more_are_at_the_backend_than_asked_for(
     backend: PlainBackend, settings: Settings, concurrency: int
 ) -> None:
     there = most = 0
+    full = asyncio.Event()
 
     async def generate(request: ImageRequest, workshop: Workshop) -> GeneratedImage:
         nonlocal there, most
         there += 1
         most = max(most, there)
-        for _ in range(50):
-            await asyncio.sleep(0)
+        if there == concurrency:
+            full.set()
+        await asyncio.wait_for(full.wait(), 30)
+        await asyncio.sleep(0)
         there -= 1
         return backend.picture(request)
 

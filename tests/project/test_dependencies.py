@@ -13,7 +13,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bootstrap.lock")
+LOCKS = (
+    "requirements.lock", "requirements-dev.lock", "requirements-local.lock", "requirements-bootstrap.lock",
+)  # fmt: skip
 PYTHONS = ("3.11", "3.12")
 
 
@@ -103,6 +105,37 @@ def test_development_ranges_hold_in_the_development_lock(project_root, pyproject
     assert unmet([Requirement(line) for line in lines], pins) == []
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_ranges_for_local_models_hold_in_their_lock_but_for_torch(project_root, pyproject, python):
+    requirements = [Requirement(line) for line in pyproject["project"]["optional-dependencies"]["local"]]
+    pins = pins_for(project_root / "requirements-local.lock", python)
+    assert unmet([one for one in requirements if one.name != "torch"], pins) == []
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_lock_for_local_models_holds_every_development_pin(project_root, python):
+    development = pins_for(project_root / "requirements-dev.lock", python)
+    local = pins_for(project_root / "requirements-local.lock", python)
+    assert development.items() <= local.items()
+
+
+def test_lock_for_local_models_leaves_the_build_of_torch_open(project_root):
+    """A name found here is new in torch's dependencies: TORCH_BUILD in the Makefile lacks it."""
+    names = [requirement.name for requirement, _ in read_pins(project_root / "requirements-local.lock")]
+    assert "sympy" in names
+    assert [name for name in names if re.match(r"torch$|triton|nvidia|cuda", name)] == []
+
+
+def test_torch_that_is_tested_is_within_the_range(project_root, pyproject):
+    pin = re.search(
+        r"^TORCH \?= (.+)$", (project_root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    version = str(Requirement(pin.group(1)).specifier).removeprefix("==")
+    lines = pyproject["project"]["optional-dependencies"]["local"]
+    torch = next(one for one in map(Requirement, lines) if one.name == "torch")
+    assert version in torch.specifier
+
+
 @pytest.mark.parametrize("group", ["build", "bootstrap"])
 def test_group_ranges_hold_in_their_lock(project_root, pyproject, group):
     lock = {"build": "requirements.lock", "bootstrap": "requirements-bootstrap.lock"}[group]
@@ -166,6 +199,7 @@ def test_conda_channel_is_free_to_use(environment):
 
 def test_notices_name_every_direct_dependency(project_root, pyproject):
     text = (project_root / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
-    lines = pyproject["project"]["dependencies"] + pyproject["project"]["optional-dependencies"]["dev"]
+    extras = pyproject["project"]["optional-dependencies"].values()
+    lines = pyproject["project"]["dependencies"] + [line for extra in extras for line in extra]
     names = [Requirement(line).name for line in lines]
     assert [name for name in names if f"| {name} |" not in text] == []
