@@ -113,7 +113,9 @@ def failure(entry: dict[str, Any], graph: Graph, server: str) -> BackendError | 
     if not isinstance(status, dict) or status.get("status_str") != "error":
         return None
     told = status.get("messages")
-    messages = [one for one in (told if isinstance(told, list) else ()) if isinstance(one, list) and len(one) == 2]
+    messages = [
+        one for one in (told if isinstance(told, list) else ()) if isinstance(one, list) and len(one) == 2
+    ]
     by_event = {str(event): data for event, data in messages if isinstance(data, dict)}
     if "execution_error" in by_event:
         data = by_event["execution_error"]
