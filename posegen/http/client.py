@@ -134,11 +134,12 @@ class Client:
 
         async def one_try() -> httpx.Response:
             await pace.turn()
+            sent_at = self.clock()
             try:
                 answer = await buy(lambda: self._once(call, rules, purchase=True))
             except TryAgainError as exc:
                 if exc.too_much:
-                    await pace.slow_down(exc.wait_s)
+                    await pace.slow_down(exc.wait_s, sent_at)
                 raise
             await pace.speed_up()
             return answer
