@@ -110,7 +110,7 @@ class Settings(BaseModel):
     retry_total_s : float
         `POSEGEN_RETRY_TOTAL_S`: how long it is tried again at most.
     request_timeout_s : float
-        `POSEGEN_REQUEST_TIMEOUT_S`: how long a server may be silent.
+        `POSEGEN_REQUEST_TIMEOUT_S`: how long a server may be silent; a whole answer may take twice as long.
     generation_timeout_s : float
         `POSEGEN_GENERATION_TIMEOUT_S`: how long one image may take at a provider with a queue.
     rate_limits : dict of str to float

@@ -11,6 +11,7 @@ from posegen.backends.fal_queue import (
     CANCEL_RULES,
     RESULT_RULES,
     RULES,
+    STATUS_RULES,
     AlreadyCompletedError,
     Result,
     Status,
@@ -125,7 +126,7 @@ class FalBackend(Hosted):
         call = _ask(workshop, submission.status_url, {"logs": "1"})
 
         async def ask() -> Status | None:
-            answer = await http.send(call, RESULT_RULES)
+            answer = await http.send(call, STATUS_RULES)
             status = parse_status(json_object(answer, BACKEND))
             workshop.progressed(status.share)
             return status if status.state == "completed" else None

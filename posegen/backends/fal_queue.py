@@ -17,6 +17,7 @@ from posegen.backends.hosted import INAPPROPRIATE, UNKNOWN_STATUS, is_request_id
 from posegen.backends.results import bad_result
 from posegen.errors import BackendError, ImageFailedError, ImageWithheldError, ResultGoneError
 from posegen.http import Rules
+from posegen.http.answers import is_retryable
 
 BACKEND = "fal"
 NAMESPACES = ("workflows", "comfy")
@@ -27,6 +28,9 @@ STATES: dict[str, State] = {"IN_QUEUE": "queued", "IN_PROGRESS": "working", "COM
 
 EMPTY_ACCOUNT = re.compile(r"balance|top up|locked", re.IGNORECASE)
 """fal answers an empty account with 403: "User is locked. Reason: Exhausted balance. Top up your balance"."""
+
+OF_THE_ACCOUNT = (401, 402, 403)
+"""Statuses that every image of a run would meet, whatever type of error they name."""
 
 BILLABLE_UNITS = "x-fal-billable-units"
 
@@ -136,7 +140,7 @@ def parse_status(body: dict[str, Any]) -> Status:
     state = STATES.get(said) if isinstance(said, str) else None
     if state is None:
         raise ImageFailedError(
-            f"fal answers with a status nobody knows: {said!r}", backend=BACKEND, code=UNKNOWN_STATUS
+            f"fal answers with a status nobody knows: {said!r:.100}", backend=BACKEND, code=UNKNOWN_STATUS
         )
     position = body.get("queue_position")
     return Status(
@@ -219,7 +223,7 @@ def own_error(answer: httpx.Response, sentence: str) -> BackendError | None:
     if answer.status_code == 403 and EMPTY_ACCOUNT.search(sentence):
         return RULES.unavailable(f"fal: the account is empty ({sentence})", "ACCOUNT_EMPTY")
     kind = answer.headers.get("X-Fal-Error-Type") or _error_type(answer)
-    if kind and re.fullmatch(r"[a-z_]{1,60}", kind):
+    if answer.status_code not in OF_THE_ACCOUNT and kind and re.fullmatch(r"[a-z_]{1,60}", kind):
         return RULES.failed(f"fal could not run the model: {sentence}", kind.upper())
     return None
 
@@ -264,4 +268,6 @@ def cancel_error(answer: httpx.Response, sentence: str) -> BackendError | None:
 
 RULES = Rules(BACKEND, "fal", "FAL_KEY", may_retry=may_retry, own_error=own_error)
 RESULT_RULES = replace(RULES, own_error=result_error)
+STATUS_RULES = replace(RESULT_RULES, may_retry=lambda answer: may_retry(answer) or is_retryable(answer))
+"""A question costs nothing, and the image is bought: no passing fault of the queue loses it."""
 CANCEL_RULES = replace(RULES, own_error=cancel_error)

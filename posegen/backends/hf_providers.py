@@ -178,7 +178,9 @@ def _failed(provider: str, status: str, reason: Any) -> ImageFailedError | Image
 
 def _unknown(provider: str, status: Any) -> ImageFailedError:
     return ImageFailedError(
-        f"{provider} answers with a status nobody knows: {status!r}", backend=BACKEND, code=UNKNOWN_STATUS
+        f"{provider} answers with a status nobody knows: {status!r:.100}",
+        backend=BACKEND,
+        code=UNKNOWN_STATUS,
     )
 
 

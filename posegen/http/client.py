@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -37,6 +38,12 @@ TOO_MUCH = (429, 503)
 
 GONE = (403, 404, 410)
 """Statuses of a result's URL that has expired."""
+
+UNPACKED = ("", "identity", "gzip", "deflate")
+"""Content encodings that are read: one layer of them unpacks a piece to a thousand times its size at most."""
+
+SILENCES = 2
+"""An answer may take so many times as long as a server may be silent, however slowly its bytes drip."""
 
 ENCODING = ("content-encoding", "content-length", "transfer-encoding")
 """Headers on how a body travelled, which say nothing of one that has arrived."""
@@ -79,12 +86,18 @@ class Client:
         timeout = httpx.Timeout(settings.request_timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
         self._retries = Retries(settings.max_tries, settings.retry_total_s, sleep, clock)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=limits)
+        self._longest_s = SILENCES * settings.request_timeout_s
+        headers = {"Accept-Encoding": "gzip, deflate"}
+        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers)
         # Kept connections are known by address, and one address may serve many names: none is kept.
         fresh = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
         transport = GuardedTransport(settings.allowed_hosts, transport=httpx.AsyncHTTPTransport(limits=fresh))
         self._guarded = httpx.AsyncClient(
-            timeout=timeout, transport=transport, follow_redirects=True, max_redirects=MAX_REDIRECTS
+            timeout=timeout,
+            transport=transport,
+            follow_redirects=True,
+            max_redirects=MAX_REDIRECTS,
+            headers=headers,
         )
         self._paces: dict[str, Pace] = {}
 
@@ -121,11 +134,12 @@ class Client:
 
         async def one_try() -> httpx.Response:
             await pace.turn()
+            sent_at = self.clock()
             try:
                 answer = await buy(lambda: self._once(call, rules, purchase=True))
             except TryAgainError as exc:
                 if exc.too_much:
-                    await pace.slow_down(exc.wait_s)
+                    await pace.slow_down(exc.wait_s, sent_at)
                 raise
             await pace.speed_up()
             return answer
@@ -147,7 +161,8 @@ class Client:
 
         async def one_try() -> Download:
             try:
-                return await self._fetch(url, rules, max_bytes, what)
+                async with self._in_time():
+                    return await self._fetch(url, rules, max_bytes, what)
             except (ForbiddenAddressError, httpx.UnsupportedProtocol, httpx.InvalidURL) as exc:
                 raise rules.failed(f"{what} is not fetched: {exc}", "URL_REFUSED") from exc
             except httpx.TooManyRedirects as exc:
@@ -181,7 +196,8 @@ class Client:
             hint = f"; check {rules.key_variable}" if rules.key_variable else ""
             raise rules.unavailable(f"the key holds characters that no header may hold{hint}", "KEY_REFUSED")
         try:
-            answer = await self._answer(call, rules)
+            async with self._in_time():
+                answer = await self._answer(call, rules)
         except NEVER_SENT as exc:
             raise TryAgainError(f"{rules.provider} cannot be reached: {in_words(exc)}", sent=False) from exc
         except httpx.RequestError as exc:
@@ -193,6 +209,15 @@ class Client:
         if answer.status_code >= 300:  # a redirect too: no key goes where an answer says
             self._raise_for(answer, rules)
         return answer
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Bound an answer as a whole: the time-outs of httpx bound each silence."""
+        try:
+            async with asyncio.timeout(self._longest_s):
+                yield
+        except TimeoutError as exc:
+            raise httpx.ReadTimeout(f"it was not complete within {self._longest_s:g} s") from exc
 
     async def _answer(self, call: Call, rules: Rules) -> httpx.Response:
         """Return the answer to a call, read to its end if that is not too far."""
@@ -239,7 +264,16 @@ def with_body(answer: httpx.Response, data: bytes) -> httpx.Response:
 
 
 async def read_within(answer: httpx.Response, max_bytes: int) -> bytes | None:
-    """Return an answer's body; None if it has more than `max_bytes`, of which the rest is not read."""
+    """Return an answer's body; None if it has more than `max_bytes`, of which the rest is not read.
+
+    Raises
+    ------
+    httpx.DecodingError
+        It is packed in a way that was not asked for, such as twice.
+    """
+    packed = answer.headers.get("content-encoding", "").strip().lower()
+    if packed not in UNPACKED:
+        raise httpx.DecodingError(f"its content encoding is {packed[:40]!r}", request=answer.request)
     length = answer.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         return None

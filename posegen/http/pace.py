@@ -51,12 +51,15 @@ class Booked:
         The next free moment, seconds of the machine's monotonic clock.
     slowing_s : float
         Seconds between requests that the provider's refusals have brought about.
+    slowed_at : float
+        When they last did.
     boot : str
         The machine's start that `next_at` counts from, where the system tells.
     """
 
     next_at: float = 0.0
     slowing_s: float = 0.0
+    slowed_at: float = 0.0
     boot: str = ""
 
 
@@ -94,14 +97,20 @@ class Pace:
             await self._sleep(wait_s)
         return wait_s
 
-    async def slow_down(self, wait_s: float | None) -> None:
-        """Ask for less from now on: the provider has refused, perhaps saying for how long."""
+    async def slow_down(self, wait_s: float | None, sent_at: float | None = None) -> None:
+        """Ask for less from now on: the provider has refused, perhaps saying for how long.
+
+        What was sent before the last slowing is refused for the same reason and slows no further: else one
+        moment of too much, with many requests on their way, would slow down to the limit.
+        """
 
         def slower(booked: Booked, now: float) -> Booked:
-            slowing_s = min(max(booked.slowing_s * 2, FIRST_SLOWING_S, self._interval_s), SLOWEST_S)
-            return replace(
-                booked, next_at=max(booked.next_at, now + (wait_s or slowing_s)), slowing_s=slowing_s
-            )
+            slowing_s, slowed_at = booked.slowing_s, booked.slowed_at
+            if not slowing_s or sent_at is None or sent_at > slowed_at:
+                slowing_s = min(max(slowing_s * 2, FIRST_SLOWING_S, self._interval_s), SLOWEST_S)
+                slowed_at = now
+            next_at = max(booked.next_at, now + (wait_s or slowing_s))
+            return replace(booked, next_at=next_at, slowing_s=slowing_s, slowed_at=slowed_at)
 
         await asyncio.to_thread(self._change, slower)
 
@@ -143,7 +152,8 @@ class Pace:
     def _read(self) -> Booked:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            booked = Booked(float(found["next_at"]), float(found["slowing_s"]), str(found["boot"]))
+            numbers = (float(found[name]) for name in ("next_at", "slowing_s", "slowed_at"))
+            booked = Booked(*numbers, boot=str(found["boot"]))
         except (OSError, ValueError, KeyError, TypeError):
             return Booked(boot=boot_id())
         ahead_s = booked.next_at - self._clock()

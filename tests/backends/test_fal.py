@@ -167,6 +167,8 @@ def test_what_is_asked_again_is_what_the_official_client_asks_again(
             BackendUnavailableError, "ACCOUNT_EMPTY",
         ),
         (Reply(403, {"detail": "not yours"}), BackendUnavailableError, "KEY_REFUSED"),
+        (Reply(401, {"detail": "x", "error_type": "unauthorized"}), BackendUnavailableError, "KEY_REFUSED"),
+        (Reply(402, {}, {"X-Fal-Error-Type": "no_funds"}), BackendUnavailableError, "ACCOUNT_EMPTY"),
         (Reply(404, {"detail": "Application not found"}), BackendUnavailableError, "NOT_SERVED"),
         (Reply(422, {"detail": [POLICY]}), ImageFailedError, "INAPPROPRIATE_PROMPT"),
         (Reply(422, [POLICY]), ImageFailedError, "INAPPROPRIATE_PROMPT"),
@@ -229,6 +231,9 @@ def test_a_status_that_nobody_knows_is_an_error(fal: FalServer, settings: Settin
     assert "PONDERING" in str(error)
     with pytest.raises(ImageFailedError):
         parse_status({"status": ["IN_QUEUE"]})
+    with pytest.raises(ImageFailedError) as caught:
+        parse_status({"status": "x" * 1_000_000})
+    assert len(str(caught.value)) < 200
 
 
 def test_a_queue_without_an_end_is_cancelled_at_the_deadline(fal: FalServer, settings: Settings) -> None:
@@ -259,6 +264,19 @@ def test_an_image_that_cannot_be_asked_for_now_is_not_lost(
         make("fal", task("fal"), Bench(settings), fetch=unknown.request_id).request_id == unknown.request_id
     )
     assert fal.charges.total() == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [error(500, {"detail": "oops"}), error(503, x_fal_request_id="r"), error(502, X_Fal_Retryable="false")],
+)
+def test_a_passing_fault_of_the_queue_does_not_lose_what_is_bought(
+    fal: FalServer, settings: Settings, fault: Fault
+) -> None:
+    fal.script("status", fault, fault)
+    assert make("fal", task("fal"), Bench(settings)).request_id in fal.orders
+    fal.always["status"] = fault
+    assert failure(fal, settings, OutcomeUnknownError).request_id in fal.orders
 
 
 @pytest.mark.parametrize("body", [b"not json", {}, {"request_id": "../../x"}, {"request_id": 5}, []])

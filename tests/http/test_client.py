@@ -1,6 +1,7 @@
 """The client against a server on this machine: what is sent again, what never, and what is read."""
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import threading
@@ -264,6 +265,47 @@ def test_a_download_has_a_limit_unpacked_too(use: Use, server: Simple, body: byt
     with pytest.raises(ImageFailedError, match="more than 100 bytes") as caught:
         download(use, f"{server.url}/x", max_bytes=100)
     assert caught.value.code == "BAD_RESULT"
+
+
+def test_what_is_packed_twice_is_not_unpacked(use: Use, server: Simple, purse: Purse) -> None:
+    bomb = gzip.compress(gzip.compress(b"x" * 5_000_000))
+    server.always["/x"] = Fault(Reply(200, bomb, {"Content-Encoding": "gzip, gzip"}, "image/png"))
+    with pytest.raises(ImageFailedError, match="content encoding is 'gzip, gzip'"):
+        download(use, f"{server.url}/x")
+    with pytest.raises(OutcomeUnknownError, match="content encoding"):
+        purchase(use, post(server), purse)
+
+
+def test_an_answer_that_drips_is_given_up(use: Use, purse: Purse) -> None:
+    """Each byte ends a silence; the whole would take 100 s."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        ended.release()
+
+    ended = asyncio.Semaphore(0)
+
+    async def story(client: Client) -> None:
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as dripping:
+            port = dripping.sockets[0].getsockname()[1]
+            url = f"http://127.0.0.1:{port}/x"
+            with pytest.raises(OutcomeUnknownError, match="not complete within 1 s"):
+                await client.purchase(Call("POST", url, json={}), RULES, purse.buy)
+            with pytest.raises(ImageFailedError, match="not complete within 1 s") as caught:
+                await client.download(url, RULES)
+            assert caught.value.code == "FLUX_MAX_RETRIES_EXCEEDED"
+            for _ in range(3):  # each connection was ended by the client
+                await ended.acquire()
+
+    hosts = ("127.0.0.1",)
+    work = asyncio.wait_for(use(story, request_timeout_s=0.5, max_tries=2, allowed_hosts=hosts), 30)
+    asyncio.run(work)
 
 
 def test_redirects_are_followed_a_few_times(use: Use, server: Simple) -> None:

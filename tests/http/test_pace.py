@@ -4,17 +4,30 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from posegen.http import Pace, Rules
+from posegen.http import Client, Pace, Rules
 from posegen.http.pace import FIRST_SLOWING_S, SLOWEST_S
 from tests.http.conftest import Clock, Purse, Simple
 from tests.http.test_client import post
-from tests.servers.base import error
+from tests.servers.base import Fault, Reply, error
+
+
+class Meeting(threading.Event):
+    """Lets requests through once all of them are there."""
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__()
+        self._barrier = barrier
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._barrier.wait(timeout)
+        return True
 
 
 def turns(pace: Pace, count: int) -> list[float]:
@@ -59,6 +72,37 @@ def test_refusals_slow_it_down_and_answers_ease_it(tmp_path: Path, clock: Clock)
     assert len(easier) < 50
 
 
+def test_refusals_of_one_moment_slow_it_down_once(
+    use: Callable[..., Any], server: Simple, purse: Purse, tmp_path: Path
+) -> None:
+    """Eight requests are on their way when the provider says that it is too much."""
+    everybody = threading.Barrier(8)
+    refused = Fault(Reply(429, headers={"Retry-After": "1"}), gate=Meeting(everybody))
+    server.script("/x", *[refused] * 8)
+
+    async def story(client: Client) -> None:
+        orders = [client.purchase(post(server), Rules("fal", "fal"), purse.buy) for _ in range(8)]
+        await asyncio.gather(*orders)
+
+    asyncio.run(use(story))
+    assert server.count("/x") == 16
+    booked = json.loads((tmp_path / "locks/pace-fal.json").read_text())
+    assert booked["slowing_s"] < FIRST_SLOWING_S
+
+
+def test_a_refusal_after_a_slowing_slows_it_down_further(tmp_path: Path, clock: Clock) -> None:
+    pace = Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep)
+
+    async def story() -> list[float]:
+        slowings = []
+        for sent_at in (clock.now - 1, clock.now - 2, clock.now, clock.now + 1):
+            await pace.slow_down(None, sent_at)
+            slowings.append(pace._read().slowing_s)
+        return slowings
+
+    assert asyncio.run(story()) == [FIRST_SLOWING_S] * 3 + [2 * FIRST_SLOWING_S]
+
+
 def test_a_wait_that_is_asked_for_holds_for_all_that_come_after(tmp_path: Path, clock: Clock) -> None:
     asyncio.run(Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep).slow_down(20.0))
     other = Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep)
@@ -76,7 +120,8 @@ def test_a_client_slows_down_by_refusals(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"next_at": "x"}', '{"next_at": 9e99, "slowing_s": 0, "boot": ""}']
+    "text",
+    ["", "{", "[]", '{"next_at": "x"}', '{"next_at": 9e99, "slowing_s": 0, "slowed_at": 0, "boot": ""}'],
 )
 def test_a_file_that_cannot_be_read_or_lies_far_ahead_is_forgotten(
     tmp_path: Path, clock: Clock, text: str
@@ -86,7 +131,7 @@ def test_a_file_that_cannot_be_read_or_lies_far_ahead_is_forgotten(
 
 
 def test_what_another_start_of_the_machine_booked_is_forgotten(tmp_path: Path, clock: Clock) -> None:
-    ahead = {"next_at": clock.now + 900, "slowing_s": 30.0, "boot": "another"}
+    ahead = {"next_at": clock.now + 900, "slowing_s": 30.0, "slowed_at": 0.0, "boot": "another"}
     (tmp_path / "pace-fal.json").write_text(json.dumps(ahead))
     assert turns(Pace(tmp_path, "fal", 60, clock=clock, sleep=clock.sleep), 1) == [0.0]
 

@@ -19,7 +19,6 @@ import pytest
 from posegen.journal import RunState, read_run, run_exists
 from tests.faults.harness import until
 from tests.servers.base import Fault, LocalServer, error
-from tests.servers.comfyui_server import comfyui_server
 from tests.servers.fal_server import FalServer
 from tests.servers.hf_server import HubServer
 
@@ -140,35 +139,3 @@ def test_a_killed_kernel_buys_nothing_twice(remote: Remote) -> None:
         assert (code, remote.state().status) == (5, "waiting"), remote.printed
     assert max(remote.server.charges.values()) == 1
     assert remote.leaks() == []
-
-
-COMFYUI_YAML = (
-    YAML + " backend: comfyui, num_inference_steps: 4, backend_options: {workflow: sdxl_controlnet_pose}}"
-)
-
-
-def comfyui(root: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "posegen.cli", *arguments]
-    env = {**os.environ, "STORAGE_LOCAL_PATH": str(root), "COMFYUI_URL": url}
-    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def test_a_comfyui_server_whose_client_is_killed(tmp_path: Path) -> None:
-    with comfyui_server() as server:
-        server.script.hold = True
-        parent = comfyui(tmp_path, server.url, "run", "batch_generation", "-y", COMFYUI_YAML)
-        until(lambda: len(server.sent) >= 3, "three prompts are sent")
-        owner = read_run(tmp_path, "r").attempts[-1].owner
-        assert owner is not None
-        os.kill(owner.pid, signal.SIGKILL)
-        parent.communicate(timeout=60)
-        assert parent.returncode == 5
-        server.release()
-        again = comfyui(tmp_path, server.url, "run", "batch_generation", "-y", COMFYUI_YAML)
-        printed, _ = again.communicate(timeout=90)
-        assert again.returncode == 0, printed
-        state = read_run(tmp_path, "r")
-        assert (state.made, state.failed) == (3, 0)
-        assert {record.conditioning for record in state.records.values()} == {"control"}
-        assert {record.provider for record in state.records.values()} == {"comfyui"}
-        assert sorted(server.made.values()) == [1, 1, 1]
