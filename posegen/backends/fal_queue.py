@@ -269,5 +269,5 @@ def cancel_error(answer: httpx.Response, sentence: str) -> BackendError | None:
 RULES = Rules(BACKEND, "fal", "FAL_KEY", may_retry=may_retry, own_error=own_error)
 RESULT_RULES = replace(RULES, own_error=result_error)
 STATUS_RULES = replace(RESULT_RULES, may_retry=lambda answer: may_retry(answer) or is_retryable(answer))
-"""A question about a request costs nothing, and its image is bought: no passing fault of the queue loses it."""
+"""A question about a request costs nothing, and its image is bought: no passing fault may lose it."""
 CANCEL_RULES = replace(RULES, own_error=cancel_error)

@@ -152,8 +152,10 @@ class Pace:
     def _read(self) -> Booked:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            numbers = (float(found[name]) for name in ("next_at", "slowing_s", "slowed_at"))
-            booked = Booked(*numbers, boot=str(found["boot"]))
+            next_at, slowing_s, slowed_at = (
+                float(found[name]) for name in ("next_at", "slowing_s", "slowed_at")
+            )
+            booked = Booked(next_at, slowing_s, slowed_at, str(found["boot"]))
         except (OSError, ValueError, KeyError, TypeError):
             return Booked(boot=boot_id())
         ahead_s = booked.next_at - self._clock()

@@ -168,7 +168,7 @@ def test_what_is_asked_again_is_what_the_official_client_asks_again(
         ),
         (Reply(403, {"detail": "not yours"}), BackendUnavailableError, "KEY_REFUSED"),
         (Reply(401, {"detail": "x", "error_type": "unauthorized"}), BackendUnavailableError, "KEY_REFUSED"),
-        (Reply(402, {"detail": "x"}, {"X-Fal-Error-Type": "no_funds"}), BackendUnavailableError, "ACCOUNT_EMPTY"),
+        (Reply(402, {}, {"X-Fal-Error-Type": "no_funds"}), BackendUnavailableError, "ACCOUNT_EMPTY"),
         (Reply(404, {"detail": "Application not found"}), BackendUnavailableError, "NOT_SERVED"),
         (Reply(422, {"detail": [POLICY]}), ImageFailedError, "INAPPROPRIATE_PROMPT"),
         (Reply(422, [POLICY]), ImageFailedError, "INAPPROPRIATE_PROMPT"),
