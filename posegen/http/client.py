@@ -16,7 +16,7 @@ from posegen.errors import OutcomeUnknownError, ResultGoneError
 from posegen.http.answers import RETRYABLE, Rules, asked_to_wait_s
 from posegen.http.call import Call, KeyAuth
 from posegen.http.guard import ForbiddenAddressError, GuardedTransport
-from posegen.http.pace import Pace
+from posegen.http.pace import LongWaitError, Pace
 from posegen.http.retry import Retries, TryAgainError
 from posegen.settings import Settings
 
@@ -133,7 +133,11 @@ class Client:
         pace = self._pace(rules.backend)
 
         async def one_try() -> httpx.Response:
-            await pace.turn()
+            try:
+                await pace.turn(self._settings.retry_total_s)
+            except LongWaitError as exc:
+                message = f"{rules.provider} is not to be asked for {exc.wait_s:.0f} s, as it has said"
+                raise rules.unavailable(message, "RATE_LIMITED") from exc
             sent_at = self.clock()
             try:
                 answer = await buy(lambda: self._once(call, rules, purchase=True))

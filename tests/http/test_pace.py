@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from posegen.errors import BackendUnavailableError
 from posegen.http import Client, Pace, Rules
 from posegen.http.pace import FIRST_SLOWING_S, SLOWEST_S
 from tests.http.conftest import Clock, Purse, Simple
@@ -107,6 +108,36 @@ def test_a_wait_that_is_asked_for_holds_for_all_that_come_after(tmp_path: Path, 
     asyncio.run(Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep).slow_down(20.0))
     other = Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep)
     assert turns(other, 1) == [pytest.approx(20.0)]
+
+
+def test_easing_is_felt_by_those_who_wait(tmp_path: Path, clock: Clock) -> None:
+    """Twelve wait after a storm of refusals; each that comes through halves the wait of the others."""
+    pace = Pace(tmp_path, "fal", clock=clock, sleep=clock.sleep)
+
+    async def one() -> None:
+        await pace.turn()
+        await pace.speed_up()
+
+    async def story() -> float:
+        for _ in range(10):
+            await pace.slow_down(1.0)
+        began = clock.now
+        for _ in range(12):
+            await one()
+        return clock.now - began
+
+    assert asyncio.run(story()) < 3 * SLOWEST_S
+
+
+def test_a_wait_longer_than_anybody_wants_is_said_at_once(
+    use: Callable[..., Any], server: Simple, purse: Purse, tmp_path: Path, clock: Clock
+) -> None:
+    asyncio.run(Pace(tmp_path / "locks", "fal", clock=clock, sleep=clock.sleep).slow_down(2000.0))
+    order = lambda client: client.purchase(post(server), Rules("fal", "fal"), purse.buy)  # noqa: E731
+    with pytest.raises(BackendUnavailableError, match="not to be asked for") as caught:
+        asyncio.run(use(order))
+    assert caught.value.code == "RATE_LIMITED"
+    assert server.count("/x") == 0
 
 
 def test_a_client_slows_down_by_refusals(
