@@ -40,6 +40,7 @@ from posegen.journal import (
     superseded,
 )
 from posegen.moderation import Moderation
+from posegen.pipeline.at_exit import PROCESS_ENDED, stop_at_exit
 from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.failures import failed_event
 from posegen.pipeline.job import STOP_FILE, Job
@@ -117,6 +118,7 @@ class Engine:
 
     def start(self) -> None:
         """Start working."""
+        stop_at_exit(self)
         self._thread.start()
 
     def stop(self, reason: str, *, drain_s: float = DRAIN_S) -> None:
@@ -339,7 +341,11 @@ class Engine:
         """Run `work` on the pool for blocking input and output."""
         return self._on(self._io, work)
 
-    @staticmethod
-    def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> Awaitable[T]:
+    def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> Awaitable[T]:
         context = contextvars.copy_context()  # so that what the thread measures reaches this run's sink
-        return asyncio.get_running_loop().run_in_executor(pool, context.run, work)
+        loop = asyncio.get_running_loop()
+        try:
+            return loop.run_in_executor(pool, context.run, work)
+        except RuntimeError:  # the process is ending: that is a cut-off, and no failure of any image
+            self.stop(PROCESS_ENDED, drain_s=0.0)
+            return loop.create_future()  # never done; cancelled with the rest

@@ -14,12 +14,15 @@ from posegen.pipeline.attempt import Begin, begin_attempt, check_resumable
 from posegen.pipeline.engine import DRAIN_S, Engine
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.plan import Plan
-from posegen.pipeline.progress import Progress, choose_display
+from posegen.pipeline.progress import Display, Progress, choose_display
 from posegen.pipeline.signals import stopping_cleanly
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings, load_settings
 
 WAIT_SLICE_S = 0.1
+
+INTERRUPTED = "interrupted"
+"""The reason that a run is journalled with which a person or a front end interrupted."""
 
 
 class Run:
@@ -60,6 +63,12 @@ class Run:
         """Start no more images; those in flight get a few seconds. The run can be gone on with."""
         if self._engine is not None:
             self._engine.stop(reason)
+
+    def interrupt(self) -> None:
+        """Stop as an interrupt does, and wait until what is in flight has had its seconds."""
+        if self._engine is not None:
+            self._engine.stop(INTERRUPTED)
+            self._engine.join(DRAIN_S + 1)
 
     def wait(self, on_progress: Callable[[Progress], None] | None = None) -> RunSummary:
         """Wait for the end, showing progress; return how the run stands.
@@ -110,16 +119,19 @@ class Run:
         return {name: getattr(moment, name) for name in names}
 
     def _follow(self, engine: Engine, on_progress: Callable[[Progress], None] | None) -> None:
-        display = None if on_progress else choose_display(engine.job.planned, self._settings.progress)
-        show = on_progress or (display.update if display else lambda _: None)
+        display: Display | None = None
+        show = on_progress
         try:
+            if show is None:
+                display = choose_display(engine.job.planned, self._settings.progress)
+                show = display.update
             while not engine.join(WAIT_SLICE_S):
                 show(engine.progress)
         except KeyboardInterrupt:
-            engine.stop("interrupted")
-            engine.join(DRAIN_S + 1)
+            self.interrupt()
         finally:
-            show(engine.progress)
+            if show is not None:
+                show(engine.progress)
             if display is not None:
                 display.close(engine.progress)
 

@@ -12,7 +12,7 @@ from posegen.parameters import RecoveryParameters
 from posegen.pipeline.attempt import PARENT_GONE
 from posegen.pipeline.paying import accounts_of, pay_for
 from posegen.pipeline.progress import Progress
-from posegen.pipeline.run import Run, resume, run_folder
+from posegen.pipeline.run import INTERRUPTED, Run, resume, run_folder
 from posegen.pipeline.signals import stopping_cleanly
 from posegen.recovery.leftovers import delete_images, shared_leftovers
 from posegen.recovery.look import Clock, Found, Observer, check_names, utc_now
@@ -20,7 +20,7 @@ from posegen.recovery.report import Recovered, RecoveryReport
 from posegen.settings import Settings, load_settings
 from posegen.telemetry import logger
 
-ENDS_THE_RECOVERY = ("interrupted", PARENT_GONE)
+ENDS_THE_RECOVERY = (INTERRUPTED, PARENT_GONE)
 """What is journalled when this very process is interrupted (by a person or a front end), or is the kernel of
 a notebook whose parent is gone: then no other run may be begun. `posegen stop` ends only its run."""
 
@@ -170,10 +170,13 @@ class _Recovery:
         attempt = resume(
             run.run_id, self._settings, unknown=parameters.unknown, concurrency=parameters.concurrency
         )
-        mend_notebooks(run_folder(self._settings.root, run.run_id), before)
         self.stopper.watch(attempt)
         try:
+            mend_notebooks(run_folder(self._settings.root, run.run_id), before)
             summary = attempt.wait(self._on_progress)
+        except KeyboardInterrupt:
+            attempt.interrupt()
+            raise
         except RunInterruptedError:
             summary = attempt.summary()
             if summary.state.attempts[-1].interrupted in ENDS_THE_RECOVERY:

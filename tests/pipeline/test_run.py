@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from posegen.images import decode, read_metadata
 from posegen.journal import ImageWithheld, read_run, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine as engine_module
+from posegen.pipeline import run as run_module
+from posegen.pipeline.at_exit import PROCESS_ENDED
 from posegen.pipeline.job import STOP_FILE, request_stop
 from posegen.pipeline.paying import accounts_of
 from posegen.pipeline.plan import Plan, build_plan
@@ -229,6 +232,66 @@ def test_an_interrupt_while_waiting_stops_the_run(backend: PlainBackend, setting
     with pytest.raises(RunInterruptedError):
         run.wait(once)
     assert run.state().status == "interrupted"
+
+
+def test_an_interrupt_before_the_first_progress_is_shown_stops_the_run(
+    backend: PlainBackend, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "choose_display", interrupted)
+    run = start(plan(images_per_pose=30, concurrency=1), settings)
+    with pytest.raises(RunInterruptedError):
+        run.wait()
+    assert run.state().attempts[-1].interrupted == "interrupted"
+
+
+LEFT_ALONE = """
+import sys
+from pathlib import Path
+from posegen import batch_parameters
+from posegen.pipeline.plan import build_plan
+from posegen.pipeline.run import start
+from posegen.settings import Settings
+
+more = {"width": 256, "height": 256, "images_per_pose": 20, "run_id": "r", "concurrency": 3}
+parameters = batch_parameters({"backend": "figure", "poses": ["walking_stride"], **more})
+start(build_plan(parameters), Settings(root=Path(sys.argv[1]), cpu_threads=2))
+"""
+
+
+def test_a_process_that_ends_before_its_run_stops_it_cleanly(settings: Settings) -> None:
+    subprocess.run([sys.executable, "-c", LEFT_ALONE, str(settings.root)], check=True, timeout=120)
+    state = read_run(settings.root, "r")
+    assert (state.status, state.failed) == ("interrupted", 0)
+    assert state.attempts[-1].interrupted == PROCESS_ENDED
+    assert state.made < 20
+
+
+def test_pools_that_a_process_has_shut_fail_no_image(
+    backend: PlainBackend, settings: Settings, gate: threading.Event
+) -> None:
+    begun = threading.Event()
+
+    def hold(_: object) -> None:
+        begun.set()
+        gate.wait(30)
+
+    backend.on_image = hold
+    made = plan(images_per_pose=5, concurrency=1)
+    run = start(made, settings)
+    engine = run._engine
+    assert engine is not None
+    assert begun.wait(30)
+    for pool in (engine._cpu, engine._io):
+        pool.shutdown(wait=False)
+    gate.set()
+    with pytest.raises(RunInterruptedError):
+        run.wait(quiet)
+    assert (run.state().failed, run.state().attempts[-1].interrupted) == (0, PROCESS_ENDED)
+    summary = start(made, settings).wait(quiet)
+    assert (summary.state.status, summary.state.made) == ("finished", 10)
 
 
 def test_an_image_stored_but_not_journalled_is_adopted(

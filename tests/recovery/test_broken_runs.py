@@ -15,7 +15,7 @@ from posegen.journal import ForeignWatch, journal_folder
 from posegen.parameters import RecoveryParameters
 from posegen.pipeline.job import request_stop
 from posegen.pipeline.run import resume
-from posegen.recovery import Stopper, recover, repeat
+from posegen.recovery import Stopper, act, recover, repeat
 from posegen.recovery.report import Recovered, RecoveryReport
 from tests.faults.harness import until
 
@@ -259,6 +259,20 @@ def test_an_interrupt_of_this_process_ends_it(world: Any, plain: Any) -> None:
 
     with pytest.raises(RunInterruptedError):
         recover(RecoveryParameters(concurrency=1), world.settings, on_progress=interrupt)
+    assert world.state("a").attempts[-1].interrupted == "interrupted"
+
+
+def test_an_interrupt_before_a_run_is_waited_for_stops_it(
+    world: Any, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.killed("a", images=30, nth=1)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(act, "mend_notebooks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recover(RecoveryParameters(concurrency=1), world.settings)
     assert world.state("a").attempts[-1].interrupted == "interrupted"
 
 
