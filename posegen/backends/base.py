@@ -123,6 +123,9 @@ class Workshop(Protocol):
     def progressed(self, share: float) -> None:
         """Say how far the image is, from 0 to 1."""
 
+    def served(self) -> None:
+        """Say that the server has done its part: another image may take this one's place there."""
+
 
 class Backend(Protocol):
     """Makes images.

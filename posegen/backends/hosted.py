@@ -11,6 +11,7 @@ import httpx
 
 from posegen.backends.results import bad_result
 from posegen.errors import ImageFailedError, OutcomeUnknownError
+from posegen.http import load_transport
 from posegen.http.answers import MAX_RETRIES
 from posegen.records import ImageTask, StickScale
 
@@ -32,6 +33,9 @@ class Hosted:
     version: str | None = None
     paid = True
     keeps_results = True
+
+    def __init__(self) -> None:
+        load_transport()
 
     def stick_scale(self, model: str | None, options: Mapping[str, object]) -> StickScale:
         """Return "none": the maps are drawn as OpenPose draws them, which FLUX ControlNets know."""

@@ -88,6 +88,7 @@ class HuggingFaceBackend(Hosted):
     negative_prompt_note = "FLUX models heed no negative prompt, so it is not sent to them"
 
     def __init__(self) -> None:
+        super().__init__()
         self._looking_up = asyncio.Lock()
 
     def missing(self, settings: Settings) -> list[str]:

@@ -47,6 +47,7 @@ async def pixels_of(
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in (*PICTURES, *UNSAID):
         raise bad_result(task.backend, f"the answer is {kind!r}, not a picture ({', '.join(PICTURES)})")
+    workshop.served()
     try:
         pixels = await workshop.on_cpu(lambda: decode(data))
     except ImageDataError as exc:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posegen.pipeline.summary import RunSummary
 
+RESUMABLE = 5
+"""Exit code of a run that was stopped or cut off."""
+
 
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
@@ -27,6 +30,8 @@ def say_on_stderr(line: str) -> None:
 def print_outcome(summary: RunSummary) -> None:
     """Name what a run made and where it is."""
     facts = summary.facts()
+    if not facts["planned"]:  # refused before it began: the error has said why
+        return
     say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
     if facts["exports_made"] or facts["exports_failed"]:
         say(f"{facts['exports_made']} exports made, {facts['exports_failed']} failed")
@@ -36,6 +41,8 @@ def print_outcome(summary: RunSummary) -> None:
     if notebooks:
         say(f"notebook       {short(notebooks[-1])}")
     say(f"images         {short(summary.folder / 'images')}")
+    if summary.exit_code == RESUMABLE:
+        say(f"go on with it  {command()} resume {facts['run_id']}")
     say(f"look closer    {command()} show {facts['run_id']}")
     for note in summary.notes():
         say(f"note           {note}")

@@ -2,8 +2,11 @@
 
 from posegen.http.answers import Rules
 from posegen.http.call import Call
-from posegen.http.client import Client, Download, Through
+from posegen.http.client import Client, Download, Through, load_transport
 from posegen.http.pace import Pace
 from posegen.http.poll import PollDeadlineError, poll
 
-__all__ = ["Call", "Client", "Download", "Pace", "PollDeadlineError", "Rules", "Through", "poll"]
+__all__ = [
+    "Call", "Client", "Download", "Pace", "PollDeadlineError", "Rules", "Through",
+    "load_transport", "poll",
+]  # fmt: skip

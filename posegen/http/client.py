@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import httpx
 
-from posegen.errors import OutcomeUnknownError, ResultGoneError
+from posegen.errors import ImageFailedError, OutcomeUnknownError, ResultGoneError
 from posegen.http.answers import RETRYABLE, Rules, asked_to_wait_s
 from posegen.http.call import Call, KeyAuth
 from posegen.http.guard import ForbiddenAddressError, GuardedTransport
@@ -49,6 +50,17 @@ ENCODING = ("content-encoding", "content-length", "transfer-encoding")
 """Headers on how a body travelled, which say nothing of one that has arrived."""
 
 
+LOADED_LATE = ("httpcore", "anyio._backends._asyncio")
+"""What httpx imports when the first client is made and at its first request."""
+
+
+def load_transport() -> None:
+    """Import now what httpx would import while requests wait for it (0.2 s)."""
+    for name in LOADED_LATE:
+        with suppress(ImportError):  # only a saving: later versions may have other modules
+            importlib.import_module(name)
+
+
 class Through(Protocol):
     """What a request that costs money goes through (`Workshop.buy`)."""
 
@@ -62,6 +74,15 @@ class Download:
 
     data: bytes
     content_type: str
+
+
+class TooLongError(Exception):
+    """A provider's answer has more bytes than are read."""
+
+
+def too_long(rules: Rules) -> ImageFailedError:
+    """Return the error of an answer that is not read to its end."""
+    return rules.failed(f"{rules.provider} answered with more than {MAX_ANSWER_BYTES:,} bytes", "BAD_RESULT")
 
 
 class Client:
@@ -88,11 +109,14 @@ class Client:
         self._retries = Retries(settings.max_tries, settings.retry_total_s, sleep, clock)
         self._longest_s = SILENCES * settings.request_timeout_s
         headers = {"Accept-Encoding": "gzip, deflate"}
-        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers)
+        verify = httpx.create_ssl_context()  # once: it takes 50 ms to read the certificates
+        self._http = httpx.AsyncClient(verify=verify, timeout=timeout, limits=limits, headers=headers)
         # Kept connections are known by address, and one address may serve many names: none is kept.
         fresh = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
-        transport = GuardedTransport(settings.allowed_hosts, transport=httpx.AsyncHTTPTransport(limits=fresh))
+        plain = httpx.AsyncHTTPTransport(verify=verify, limits=fresh)
+        transport = GuardedTransport(settings.allowed_hosts, transport=plain)
         self._guarded = httpx.AsyncClient(
+            verify=verify,
             timeout=timeout,
             transport=transport,
             follow_redirects=True,
@@ -116,7 +140,10 @@ class Client:
         ImageFailedError
             Any other error; with code FLUX_MAX_RETRIES_EXCEEDED after the last try.
         """
-        return await self._retries.run(lambda: self._once(call, rules), rules)
+        try:
+            return await self._retries.run(lambda: self._once(call, rules), rules)
+        except TooLongError as exc:
+            raise too_long(rules) from exc
 
     async def purchase(self, call: Call, rules: Rules, buy: Through) -> httpx.Response:
         """Send a call that starts work (and may cost money), at the provider's pace.
@@ -148,7 +175,10 @@ class Client:
             await pace.speed_up()
             return answer
 
-        return await self._retries.run(one_try, rules)
+        try:
+            return await self._retries.run(one_try, rules)
+        except TooLongError as exc:  # after `buy`, for it was bought
+            raise too_long(rules) from exc
 
     async def download(
         self, url: str, rules: Rules, *, max_bytes: int = MAX_DOWNLOAD_BYTES, what: str = "the picture"
@@ -201,7 +231,7 @@ class Client:
             raise rules.unavailable(f"the key holds characters that no header may hold{hint}", "KEY_REFUSED")
         try:
             async with self._in_time():
-                answer = await self._answer(call, rules)
+                answer = await self._answer(call)
         except NEVER_SENT as exc:
             raise TryAgainError(f"{rules.provider} cannot be reached: {in_words(exc)}", sent=False) from exc
         except httpx.RequestError as exc:
@@ -223,7 +253,7 @@ class Client:
         except TimeoutError as exc:
             raise httpx.ReadTimeout(f"it was not complete within {self._longest_s:g} s") from exc
 
-    async def _answer(self, call: Call, rules: Rules) -> httpx.Response:
+    async def _answer(self, call: Call) -> httpx.Response:
         """Return the answer to a call, read to its end if that is not too far."""
         request = self._http.build_request(
             call.method,
@@ -240,9 +270,9 @@ class Client:
             data = await read_within(answer, MAX_ANSWER_BYTES)
         finally:
             await answer.aclose()
-        if data is None:
-            message = f"{rules.provider} answered with more than {MAX_ANSWER_BYTES:,} bytes"
-            raise rules.failed(message, "BAD_RESULT")
+        if data is None and answer.status_code < 300:
+            raise TooLongError
+        data = data or b""  # of an error, its status says enough
         return with_body(answer, data)
 
     @staticmethod

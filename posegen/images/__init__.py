@@ -4,7 +4,7 @@ Arrays are (H, W, 3) uint8, sRGB, top row first.
 """
 
 from posegen.images.codec import decode, encode_png, thumbnail_jpeg
-from posegen.images.contact_sheet import SheetItem, contact_sheet, contact_sheets
+from posegen.images.contact_sheet import ContactSheet, SheetItem, contact_sheet, contact_sheets
 from posegen.images.metadata import (
     ImageMetadata,
     Recipe,
@@ -18,6 +18,7 @@ from posegen.images.metadata import (
 from posegen.images.palette import control_map_png
 
 __all__ = [
+    "ContactSheet",
     "ImageMetadata",
     "Recipe",
     "SheetItem",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from posegen.settings import usable_cores
+
 Pixels = NDArray[np.uint8]
 ControlMaps = Literal["beside", "inset", "none"]
+_Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 PER_PAGE = 100
 """Most pictures on one sheet of `contact_sheets`."""
@@ -90,8 +95,8 @@ def contact_sheet(
 ) -> Pixels:
     """Return one sheet of all items; tiles shrink as items grow many.
 
-    Pictures are fitted whole into their tiles, never cropped or distorted. Loaders are called one at a time,
-    so that only one full picture is in memory.
+    Pictures are fitted whole into their tiles, never cropped or distorted. Loaders are called from as many
+    threads as there are cores, so that only so many full pictures are in memory.
 
     Parameters
     ----------
@@ -110,17 +115,46 @@ def contact_sheet(
     -------
     uint8 array, shape (H, W, 3)
     """
-    layout = _layout(items, columns, tile_px, control_maps, headed=bool(title or subtitle))
-    sheet = Image.new("RGB", layout.sheet, _PAGE)
-    draw = ImageDraw.Draw(sheet)
-    _draw_header(draw, layout, title, subtitle)
-    if not items:
-        draw.text((layout.gap, layout.header + layout.gap), "no pictures", _FAINT, _font(layout.font))
-    for place, item in enumerate(items):
-        corner = layout.corner(place)
-        _draw_tiles(sheet, layout, item, corner, control_maps)
-        _draw_caption(draw, layout, item, corner)
-    return np.array(sheet)
+    doubled = control_maps == "beside" and any(item.control_map is not None for item in items)
+    layout = _layout(
+        len(items), _tile_aspect(items), columns, tile_px, doubled=doubled, headed=bool(title or subtitle)
+    )
+    sheet = ContactSheet(layout, control_maps)
+    sheet.draw(dict(enumerate(items)))
+    return sheet.pixels(title, subtitle)
+
+
+class ContactSheet:
+    """A sheet that is drawn piece by piece, as its pictures come; made by `growing`."""
+
+    def __init__(self, layout: _Layout, control_maps: ControlMaps = "none") -> None:
+        self._layout, self._control_maps = layout, control_maps
+        self._sheet = Image.new("RGB", layout.sheet, _PAGE)
+        self._empty = True
+
+    @classmethod
+    def growing(cls, count: int, aspect: float) -> ContactSheet:
+        """Return an empty sheet for `count` pictures of about the same width over height, without maps."""
+        return cls(_layout(count, min(2.0, max(0.5, aspect)), None, None, doubled=False, headed=True))
+
+    def draw(self, items: Mapping[int, SheetItem]) -> None:
+        """Draw items at their places, counted from 0 row by row. Each place is drawn once."""
+        boxes = [_boxes(self._layout, self._layout.corner(place), self._control_maps) for place in items]
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            fitted = list(pool.map(_fitted, items.values(), boxes))
+        draw = ImageDraw.Draw(self._sheet)
+        for (place, item), box, small in zip(items.items(), boxes, fitted, strict=True):
+            _draw_tiles(self._sheet, self._layout, item, box, small)
+            _draw_caption(draw, self._layout, item, self._layout.corner(place))
+            self._empty = False
+
+    def pixels(self, title: str = "", subtitle: str = "") -> Pixels:
+        """Return the sheet with its header: uint8 array, shape (H, W, 3)."""
+        layout, draw = self._layout, ImageDraw.Draw(self._sheet)
+        _draw_header(draw, layout, title, subtitle)
+        if self._empty:
+            draw.text((layout.gap, layout.header + layout.gap), "no pictures", _FAINT, _font(layout.font))
+        return np.array(self._sheet)
 
 
 def contact_sheets(
@@ -142,17 +176,10 @@ def contact_sheets(
 
 
 def _layout(
-    items: Sequence[SheetItem],
-    columns: int | None,
-    tile_px: int | None,
-    control_maps: ControlMaps,
-    *,
-    headed: bool,
+    count: int, aspect: float, columns: int | None, tile_px: int | None, *, doubled: bool, headed: bool
 ) -> _Layout:
-    doubled = control_maps == "beside" and any(item.control_map is not None for item in items)
-    aspect = _tile_aspect(items)
     cell_aspect = aspect * (2 if doubled else 1) / 1.15  # captions make cells higher
-    count = max(1, len(items))
+    count = max(1, count)
     wanted = columns or round(math.sqrt(count * _SHEET_ASPECT / cell_aspect))
     columns = max(1, min(count, wanted))
     longer = tile_px or _tile_side(columns, cell_aspect)
@@ -197,37 +224,59 @@ def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, title: str, subtitl
         draw.text((layout.gap, top), _shortened(subtitle, small, width), _FAINT, small)
 
 
-def _draw_tiles(
-    sheet: Image.Image, layout: _Layout, item: SheetItem, corner: tuple[int, int], control_maps: ControlMaps
-) -> None:
+def _boxes(layout: _Layout, corner: tuple[int, int], control_maps: ControlMaps) -> tuple[_Box, _Box | None]:
+    """Return where an item's picture and its control map go."""
     width, height = layout.tile
     box = (*corner, corner[0] + width, corner[1] + height)
-    draw = ImageDraw.Draw(sheet)
-    if item.pixels is None:
-        draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), _FAILED_TILE)
-        font = _font(layout.font)
-        label = _shortened(item.failure or "not made", font, width - 8)
-        draw.text((corner[0] + width / 2, corner[1] + height / 2), label, _FAILED_INK, font, anchor="mm")
-    else:
-        _paste_whole(sheet, _loaded(item.pixels), box, _TILE)
-    if item.control_map is None or control_maps == "none":
-        return
+    if control_maps == "none":
+        return box, None
     if control_maps == "beside":
-        _paste_whole(sheet, _loaded(item.control_map), (box[2], box[1], box[2] + width, box[3]), "#000000")
-    else:
-        corner = (box[2] - round(width * _INSET_SHARE), box[3] - round(height * _INSET_SHARE))
-        _paste_whole(sheet, _loaded(item.control_map), (*corner, box[2], box[3]), "#000000")
+        return box, (box[2], box[1], box[2] + width, box[3])
+    return box, (box[2] - round(width * _INSET_SHARE), box[3] - round(height * _INSET_SHARE), box[2], box[3])
 
 
-def _paste_whole(sheet: Image.Image, pixels: Pixels, box: tuple[int, int, int, int], ground: str) -> None:
-    """Fit the whole picture into the box, centred on `ground`."""
+def _fitted(
+    item: SheetItem, boxes: tuple[_Box, _Box | None]
+) -> tuple[Image.Image | None, Image.Image | None]:
+    """Return an item's picture and its control map, each as large as its box lets it be."""
+    picture = None if item.pixels is None else _fit(_loaded(item.pixels), boxes[0])
+    if item.control_map is None or boxes[1] is None:
+        return picture, None
+    return picture, _fit(_loaded(item.control_map), boxes[1])
+
+
+def _fit(pixels: Pixels, box: _Box) -> Image.Image:
     width, height = box[2] - box[0], box[3] - box[1]
     scale = min(width / pixels.shape[1], height / pixels.shape[0])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    small = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    if size != (width, height):
+    return Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _draw_tiles(
+    sheet: Image.Image,
+    layout: _Layout,
+    item: SheetItem,
+    boxes: tuple[_Box, _Box | None],
+    fitted: tuple[Image.Image | None, Image.Image | None],
+) -> None:
+    (box, map_box), (picture, control_map) = boxes, fitted
+    if picture is None:
+        draw, font = ImageDraw.Draw(sheet), _font(layout.font)
+        draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), _FAILED_TILE)
+        label = _shortened(item.failure or "not made", font, layout.tile[0] - 8)
+        middle = (box[0] + layout.tile[0] / 2, box[1] + layout.tile[1] / 2)
+        draw.text(middle, label, _FAILED_INK, font, anchor="mm")
+    else:
+        _paste_centred(sheet, picture, box, _TILE)
+    if control_map is not None and map_box is not None:
+        _paste_centred(sheet, control_map, map_box, "#000000")
+
+
+def _paste_centred(sheet: Image.Image, picture: Image.Image, box: _Box, ground: str) -> None:
+    width, height = box[2] - box[0], box[3] - box[1]
+    if picture.size != (width, height):
         ImageDraw.Draw(sheet).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), ground)
-    sheet.paste(small, (box[0] + (width - size[0]) // 2, box[1] + (height - size[1]) // 2))
+    sheet.paste(picture, (box[0] + (width - picture.width) // 2, box[1] + (height - picture.height) // 2))
 
 
 def _draw_caption(
@@ -243,6 +292,7 @@ def _draw_caption(
         top += round(layout.font * 1.2)
 
 
+@lru_cache(maxsize=32)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)  # bundled with Pillow: no system font needed
 

@@ -93,4 +93,4 @@ def refusals(tasks: Iterable[ImageTask], settings: Settings) -> tuple[str, ...]:
     if not refused:
         return ()
     counts = ", ".join(f"{category} {count}" for category, count in refused.most_common())
-    return (f"the prompts of {refused.total()} images would be refused ({counts}) and refunded",)
+    return (f"images whose prompts would be refused, and refunded: {refused.total()} ({counts})",)

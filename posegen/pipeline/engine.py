@@ -11,7 +11,7 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -47,7 +47,7 @@ from posegen.pipeline.job import STOP_FILE, Job
 from posegen.pipeline.obtain import Earlier, obtain_image
 from posegen.pipeline.progress import Progress
 from posegen.pipeline.task_pools import NotStartedError, TaskPools
-from posegen.records import ImageTask
+from posegen.records import ImageRecord, ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
 from posegen.storage.atomic import remove
@@ -58,6 +58,9 @@ T = TypeVar("T")
 STOP_POLL_S = 0.5
 DRAIN_S = 4.0
 """What is in flight gets this long after a stop; it is less than papermill gives a kernel it ends."""
+
+MOST_PREPARED = 16
+"""Images at most that wait for a place at the backend: each holds its control map in memory."""
 
 NOT_CUT_SHORT_S = float("inf")
 """What is in flight gets as long as it needs: nobody waits for the end, and it may have been paid for."""
@@ -105,10 +108,11 @@ class Engine:
         self.settings = settings
         self.moderation = moderation or Moderation()
         self._http: Client | None = None
-        self._slots = asyncio.Semaphore(job.concurrency)
+        self.places = asyncio.Semaphore(job.concurrency)
         self._drain_until: float | None = None
         self._cpu = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="posegen-cpu")
         self._io = ThreadPoolExecutor(8, thread_name_prefix="posegen-io")
+        self.records: dict[str, ImageRecord] = {}
         self._progress = Progress(planned=job.planned, kept=job.kept)
         self._started = time.monotonic()
         self._queue: deque[ImageTask | ExportJob] = deque((*job.unexported, *job.tasks))
@@ -187,9 +191,11 @@ class Engine:
     async def _work(self) -> None:
         if self._queue:
             await self._look()  # so that what is to stop at once begins nothing
-        # The others prepare the next images and store the last ones; with 1, one follows the other.
-        beside = self.settings.cpu_threads + 1 if self.job.concurrency > 1 else 0
-        count = min(self.job.concurrency + beside, len(self._queue))
+        # The others prepare the next images and store the last ones: as many as may leave the backend at one
+        # moment. With 1, one follows the other.
+        most = self.job.concurrency
+        beside = min(most, MOST_PREPARED) + self.settings.cpu_threads if most > 1 else 0
+        count = min(most + beside, len(self._queue))
         workers = [asyncio.create_task(self._worker()) for _ in range(count)]
         watcher = asyncio.create_task(self._watch())
         pending: set[asyncio.Task[None]] = set(workers)
@@ -272,6 +278,7 @@ class Engine:
             return
         await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
         reach("image_journalled")
+        self.records[record.task_id] = record
         self._count(how, task, f"{record.duration_ms / 1000:.2f} s" if how == "made" else how)
         await self._export(ExportJob(task, record, self.job.formats))
         reach("exports_made")
@@ -315,20 +322,6 @@ class Engine:
         """The client for all requests of this attempt, made when first asked for."""
         self._http = self._http or Client(self.settings)
         return self._http
-
-    @contextlib.asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold one of the places at the backend.
-
-        Raises
-        ------
-        NotStartedError
-            The attempt was told to stop meanwhile.
-        """
-        async with self._slots:
-            if self.stop_reason is not None:
-                raise NotStartedError
-            yield
 
     async def _journal(self, event: Event) -> None:
         await asyncio.wrap_future(self._writer.append(event))

@@ -15,9 +15,11 @@ from posegen.pipeline.engine import DRAIN_S, Engine
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.plan import Plan
 from posegen.pipeline.progress import Display, Progress, choose_display
+from posegen.pipeline.sheet import RunSheet
 from posegen.pipeline.signals import stopping_cleanly
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings, load_settings
+from posegen.storage import open_storage
 
 WAIT_SLICE_S = 0.1
 
@@ -85,8 +87,9 @@ class Run:
         PosegenError
             The whole run failed: a full disk, a journal that cannot be written.
         """
+        sheet: RunSheet | None = None
         if self._engine is not None:
-            self._follow(self._engine, on_progress)
+            sheet = self._follow(self._engine, on_progress)
             if self._engine.error is not None:
                 raise self._engine.error
         summary = self.summary()
@@ -95,7 +98,7 @@ class Run:
             raise RunInterruptedError(self.run_id, made, planned, self._engine.stop_reason)
         if self._engine is None:
             print(f"run {self.run_id} is finished: nothing to make")  # noqa: T201  (shown in the notebook)
-        summary.save_contact_sheet()
+        summary.save_contact_sheet(sheet)
         return summary
 
     def wait_stoppable(self) -> RunSummary:
@@ -118,7 +121,13 @@ class Run:
         names = ("kept", "adopted", "fetched", "made", "failed", "waiting")
         return {name: getattr(moment, name) for name in names}
 
-    def _follow(self, engine: Engine, on_progress: Callable[[Progress], None] | None) -> None:
+    def _sheet(self) -> RunSheet:
+        storage = open_storage(self._settings.storage_mode, self._settings.root)
+        return RunSheet(self.state().tasks, storage)
+
+    def _follow(self, engine: Engine, on_progress: Callable[[Progress], None] | None) -> RunSheet | None:
+        """Show progress until the end; return the contact sheet of what was made meanwhile."""
+        sheet: RunSheet | None = None
         display: Display | None = None
         show = on_progress
         try:
@@ -127,6 +136,8 @@ class Run:
                 show = display.update
             while not engine.join(WAIT_SLICE_S):
                 show(engine.progress)
+                sheet = sheet or self._sheet()
+                sheet.add(dict(engine.records))
         except KeyboardInterrupt:
             self.interrupt()
         finally:
@@ -134,6 +145,7 @@ class Run:
                 show(engine.progress)
             if display is not None:
                 display.close(engine.progress)
+        return sheet
 
 
 def start(plan: Plan, settings: Settings | None = None, *, unknown: UnknownPolicy | None = None) -> Run:

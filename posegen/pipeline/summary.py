@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.errors import ImagesFailedError, UnknownNameError
-from posegen.images import SheetItem, contact_sheet, decode, encode_png, recipe_json
+from posegen.images import contact_sheet, encode_png, recipe_json
 from posegen.journal import RunState
+from posegen.pipeline.sheet import RunSheet, sheet_item, view_label
 from posegen.pipeline.tables import html_table
 from posegen.records import ImageRecord, ImageTask
-from posegen.storage import LocalStorage, Storage, control_map_key
+from posegen.storage import LocalStorage, Storage
 from posegen.storage.atomic import write_atomically
 
 SYNTHETIC_NOTE = (
@@ -175,12 +175,16 @@ class RunSummary:
 
     @cached_property
     def _sheet(self) -> NDArray[np.uint8]:
-        items = list(self._items(self.state.tasks))
-        return contact_sheet(items, title=self._title(), subtitle=" ".join(self.notes()))
+        return self._finished(RunSheet(self.state.tasks, self._storage))
 
-    def save_contact_sheet(self) -> Path:
-        """Write the contact sheet into the run's folder; return its path."""
-        write_atomically(self.contact_sheet_path, encode_png(self._sheet))
+    def _finished(self, sheet: RunSheet) -> NDArray[np.uint8]:
+        sheet.add(self.records)
+        return sheet.pixels(self.state.failures, self._title(), " ".join(self.notes()))
+
+    def save_contact_sheet(self, begun: RunSheet | None = None) -> Path:
+        """Write the contact sheet into the run's folder, `begun` while it ran or not; return its path."""
+        pixels = self._sheet if begun is None else self._finished(begun)
+        write_atomically(self.contact_sheet_path, encode_png(pixels))
         return self.contact_sheet_path
 
     def contact_sheet(self) -> Picture:
@@ -189,29 +193,15 @@ class RunSummary:
 
     def beside_control_maps(self, most: int = 24) -> Picture:
         """Return the first `most` images, each beside the control map that asked for it."""
-        items = list(self._items(self.state.tasks[:most], maps=True))
+        items = [
+            sheet_item(task, self.records.get(task.task_id), self.state.failures, self._storage, maps=True)
+            for task in self.state.tasks[:most]
+        ]
         return Picture(contact_sheet(items, title=self._title(), control_maps="beside"))
 
     def _title(self) -> str:
         facts = self.facts()
         return f"{facts['run_id']}: {facts['made']} of {facts['planned']} images"
-
-    def _items(self, tasks: Sequence[ImageTask], *, maps: bool = False) -> Iterator[SheetItem]:
-        for task in tasks:
-            record = self.records.get(task.task_id)
-            failure = self.state.failures.get(task.task_id)
-            sha256 = task.control_map_sha256 if maps else None
-            yield SheetItem(
-                pixels=self._loader(record.key) if record else None,
-                caption=task.pose_id or task.user_prompt,
-                detail=_detail(task),
-                control_map=self._loader(control_map_key(sha256)) if sha256 else None,
-                failure=failure.code if failure else "not found" if record else "pending",
-            )
-
-    def _loader(self, key: str) -> Callable[[], NDArray[np.uint8]] | None:
-        """Return a function that loads a stored picture when the sheet needs it; None if it is gone."""
-        return (lambda: decode(self._storage.get(key))) if self._storage.exists(key) else None
 
     def __repr__(self) -> str:
         """Return the figures as one line."""
@@ -239,16 +229,3 @@ class RunSummary:
 
 _SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
 _SHOWN_OF_EXPORTS = ("exports", "exports_failed")
-
-
-def _detail(task: ImageTask) -> str:
-    """Return the second line of a caption; what was asked for without a control map says so."""
-    how = "" if task.conditioning == "control" else f", conditioning {task.conditioning}"
-    return f"{view_label(task)}, seed {task.seed}{how}"
-
-
-def view_label(task: ImageTask) -> str:
-    """Return the view of a task in a few characters, such as `yaw 35, mirrored`."""
-    if task.pose_id is None:
-        return "-"
-    return f"yaw {task.view.yaw:g}" + (", mirrored" if task.view.mirrored else "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from posegen.errors import BackendError, ImageWithheldError, OutcomeUnknownError
@@ -23,12 +23,20 @@ class NotStartedError(Exception):
     """The attempt was told to stop before this image was begun."""
 
 
+@dataclass
+class Place:
+    """A place at the backend: taken or not."""
+
+    taken: bool = False
+
+
 @dataclass(frozen=True)
 class TaskPools:
     """The engine's pools as one task sees them."""
 
     engine: Engine
     task: ImageTask
+    _place: Place = field(default_factory=Place)
 
     @property
     def settings(self) -> Settings:
@@ -45,9 +53,29 @@ class TaskPools:
         """What prompts and images have to pass."""
         return self.engine.moderation
 
-    def slot(self) -> AbstractAsyncContextManager[None]:
-        """Wait for a place at the backend."""
-        return self.engine.slot()
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold one of the places at the backend, until `served` or the end of the block.
+
+        Raises
+        ------
+        NotStartedError
+            The attempt was told to stop while this image waited for a place.
+        """
+        await self.engine.places.acquire()
+        self._place.taken = True
+        try:
+            if self.engine.stop_reason is not None:
+                raise NotStartedError
+            yield
+        finally:
+            self.served()
+
+    def served(self) -> None:
+        """Give the place at the backend back, if there is one."""
+        if self._place.taken:
+            self._place.taken = False
+            self.engine.places.release()
 
     def progressed(self, share: float) -> None:
         """Show how far this image is."""

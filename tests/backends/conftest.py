@@ -76,6 +76,9 @@ class Bench:
     def progressed(self, share: float) -> None:
         self.shares.append(share)
 
+    def served(self) -> None:
+        """Nothing waits for the place."""
+
 
 def make(name: str, task: ImageTask, bench: Bench, *, fetch: str | None = None) -> GeneratedImage:
     """Let a backend make a task's image, or fetch that of an earlier request."""

@@ -26,6 +26,10 @@ class Workshop:
 
     def __init__(self) -> None:
         self.computed = 0
+        self.left = False
+
+    def served(self) -> None:
+        self.left = True
 
     async def on_cpu(self, work: Callable[[], Any]) -> Any:
         self.computed += 1

@@ -221,6 +221,26 @@ def test_a_huge_answer_is_not_read(use: Use, server: Simple, monkeypatch: pytest
         send(use, get(server))
 
 
+def test_a_purchase_with_a_huge_answer_was_bought(
+    use: Use, server: Simple, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1000)
+    server.script("/x", Fault(Reply(200, b"x" * 1001)))
+    with pytest.raises(ImageFailedError, match="more than 1,000 bytes"):
+        purchase(use, Call("POST", f"{server.url}/x"), purse)
+    assert (purse.intents, purse.withdrawn) == (1, 0)
+
+
+def test_a_huge_error_is_known_by_its_status(
+    use: Use, server: Simple, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1000)
+    server.script("/x", error(503, b"x" * 1001), error(402, b"x" * 1001))
+    with pytest.raises(BackendUnavailableError):
+        purchase(use, Call("POST", f"{server.url}/x"), purse)
+    assert (purse.intents, purse.withdrawn) == (2, 2)
+
+
 def test_an_answer_is_unpacked_once(use: Use, server: Simple) -> None:
     packed = gzip.compress(b'{"packed": 1}')
     server.script("/x", Fault(Reply(200, packed, {"Content-Encoding": "gzip"}, "application/json")))

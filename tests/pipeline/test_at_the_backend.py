@@ -209,3 +209,22 @@ def test_an_image_that_fails_does_not_hold_up_the_others(backend: PlainBackend, 
     summary = start(plan(), settings).wait(quiet)
     assert (summary.state.made, summary.state.failed, summary.exit_code) == (8, 8, 3)
     assert {failure.code for failure in summary.state.failures.values()} == {"FLUX_MAX_RETRIES_EXCEEDED"}
+
+
+def test_what_a_server_has_served_keeps_no_place_there(
+    backend: PlainBackend, settings: Settings, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    async def sell(request: ImageRequest, workshop: Workshop) -> GeneratedImage:
+        begun.append(request.task.task_id)
+        if len(begun) == 3:
+            gate.set()
+        workshop.served()
+        await asyncio.to_thread(gate.wait, 30)  # as a long decoding would
+        assert len(begun) >= 3
+        return backend.make(request)
+
+    monkeypatch.setattr(backend, "sell", sell)
+    summary = start(plan(images_per_pose=6, concurrency=2), settings).wait(quiet)
+    assert summary.state.made == 6

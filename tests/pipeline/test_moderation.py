@@ -83,7 +83,7 @@ def test_the_words_of_a_users_own_pose_are_screened(
 
 def test_a_plan_says_what_would_be_refused(backend: PlainBackend) -> None:
     made = plan(prompt="", prompts=["naked man", "topless woman", "a gory scene", "a dancer"])
-    assert made.notes[0] == "the prompts of 3 images would be refused (sexual 2, violence 1) and refunded"
+    assert made.notes[0] == "images whose prompts would be refused, and refunded: 3 (sexual 2, violence 1)"
     assert made.notes[0] in made.facts()["notes"]
     assert not any("refused" in note for note in plan().notes)
 

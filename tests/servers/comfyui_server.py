@@ -52,6 +52,8 @@ class Script:
         Uploaded files get another name.
     own_ids : bool
         The client's prompt ids are ignored, as before 2025-08.
+    own_id : str
+        What they are then.
     busy : int
         So many requests to look are answered with 503.
     """
@@ -66,6 +68,7 @@ class Script:
     picture: str = "png"
     rename: bool = False
     own_ids: bool = False
+    own_id: str = "own-{}"
     busy: int = 0
 
 
@@ -229,7 +232,7 @@ class ComfyuiServer:
         if lost == "not taken":
             return None
         if script.own_ids:
-            body = {**body, "prompt_id": f"own-{len(self.sent)}"}
+            body = {**body, "prompt_id": script.own_id.format(len(self.sent))}
         self.sent.append(body)
         self.pending.append(body)
         self._news.set()

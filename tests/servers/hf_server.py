@@ -35,7 +35,7 @@ class HubServer(LocalServer):
     models : dict of str to mapping
         By model, its mapping; as an object or as a list.
     takes_s : float
-        How long an image takes at least.
+        How long an image takes, its drawing included.
     polls : int
         How often replicate and wavespeed say that they are at it.
     """
@@ -72,10 +72,11 @@ class HubServer(LocalServer):
         provider, _, path = seen.path[1:].partition("/")
         if seen.route == "prediction":
             return self._prediction(provider, path)
+        began = time.monotonic()
         self.charge(seen)
-        if self.takes_s:
-            time.sleep(self.takes_s)
-        return getattr(self, f"_{provider.replace('-', '_')}")(seen)
+        reply: Reply = getattr(self, f"_{provider.replace('-', '_')}")(seen)
+        time.sleep(max(0.0, began + self.takes_s - time.monotonic()))
+        return reply
 
     def _hub(self, seen: Seen) -> Reply:
         model = seen.path.removeprefix("/api/models/")

@@ -16,7 +16,8 @@ from posegen.backends.comfyui.options import ComfyuiOptions
 from posegen.backends.comfyui.refusals import NAME, concerned, failure, refused
 from posegen.backends.comfyui.server import Server, saved_by
 from posegen.backends.comfyui.socket import Watch, watching
-from posegen.backends.results import pixels_of
+from posegen.backends.hosted import is_request_id
+from posegen.backends.results import bad_result, pixels_of
 from posegen.errors import (
     BackendUnavailableError,
     ImageFailedError,
@@ -193,7 +194,9 @@ class Job:
     async def _sent(self, graph: Graph, prompt_id: str) -> str:
         """Send the prompt and return the id that it has; one that cannot bring the output is taken back."""
         answer = await self.server.submit(graph, prompt_id)
-        given = str(answer.get("prompt_id") or prompt_id)
+        given = answer.get("prompt_id") or prompt_id
+        if not is_request_id(given):  # it becomes part of URLs
+            raise bad_result(NAME, f"the server gave the prompt id {given!r}")
         if given != prompt_id:  # a server from before 2025-08 chooses the id itself
             await self.workshop.submitted(given)
         if answer.get("node_errors"):

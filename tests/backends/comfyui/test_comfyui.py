@@ -358,6 +358,12 @@ def test_a_server_that_chooses_the_id_itself_is_followed(server: ComfyuiServer, 
     assert record.request_id == requests_of(settings)[-1] == "own-0"
 
 
+def test_an_id_that_leads_elsewhere_is_not_asked_for(server: ComfyuiServer, settings: Settings) -> None:
+    server.script.own_ids, server.script.own_id = True, "../queue?{}"
+    (failure,) = made(settings, plan(poses=POSES[:1])).failures.values()
+    assert (failure.code, "'../queue?0'" in failure.message) == ("BAD_RESULT", True)
+
+
 def test_what_a_restarted_server_forgot_is_made_again(server: ComfyuiServer, settings: Settings) -> None:
     server.script.hold = True
     run = start(plan(poses=POSES[:1]), settings)

@@ -67,6 +67,9 @@ class FakeWorkshop:
         self.shares.append(share)
         self.on_share(share)
 
+    def served(self) -> None:
+        """Nothing waits for the place."""
+
     def on_cpu(self, work: Callable[[], T]) -> Awaitable[T]:
         return asyncio.to_thread(work)
 
