@@ -124,6 +124,8 @@ class Settings(BaseModel):
         `POSEGEN_MODERATION`: whether prompts are screened.
     moderation_terms : Path or None
         `POSEGEN_MODERATION_TERMS`: file of further terms, refused or allowed.
+    export_formats : Path or None
+        `POSEGEN_EXPORT_FORMATS`: file of further export formats.
     image_screening : {"off", "nudenet"}
         `POSEGEN_IMAGE_SCREENING`: what looks at finished images.
     image_screening_threshold : float
@@ -159,6 +161,7 @@ class Settings(BaseModel):
     user_images_per_hour: int | None = Field(default=None, ge=1)
     moderation: Literal["on", "off"] = "on"
     moderation_terms: Path | None = None
+    export_formats: Path | None = None
     image_screening: Literal["off", "nudenet"] = "off"
     image_screening_threshold: float = Field(default=IMAGE_SCREENING_THRESHOLD, gt=0, le=1)
     kernel_parent_pid: int | None = None
@@ -195,6 +198,7 @@ VARIABLES: dict[str, str] = {
     "user_images_per_hour": "POSEGEN_USER_IMAGES_PER_HOUR",
     "moderation": "POSEGEN_MODERATION",
     "moderation_terms": "POSEGEN_MODERATION_TERMS",
+    "export_formats": "POSEGEN_EXPORT_FORMATS",
     "image_screening": "POSEGEN_IMAGE_SCREENING",
     "image_screening_threshold": "POSEGEN_IMAGE_SCREENING_THRESHOLD",
     "kernel_parent_pid": "JPY_PARENT_PID",

@@ -157,6 +157,14 @@ class ImageExported(Event, frozen=True, kw_only=True, tag="image_exported"):
     sha256 : str
         Of the stored bytes, hexadecimal.
     size_bytes, width, height : int
+    rule : str
+        `ExportFormat.rule` that it was made by; empty in journals from before it was kept.
+    source_sha256 : str
+        Of the image that it was made from; empty as `rule`.
+    quality : int
+        JPEG quality that it was encoded with, 0 where there is none.
+    notes : tuple of str
+        What a person should know: a lowered quality, a figure that could not be placed.
     """
 
     task_id: str
@@ -166,6 +174,10 @@ class ImageExported(Event, frozen=True, kw_only=True, tag="image_exported"):
     size_bytes: int
     width: int
     height: int
+    rule: str = ""
+    source_sha256: str = ""
+    quality: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class ExportFailed(Event, frozen=True, kw_only=True, tag="export_failed"):

@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from posegen.backends import get_backend, options_of
 from posegen.errors import UnknownNameError
-from posegen.exports.formats import EXPORT_FORMATS
+from posegen.exports.formats import load_formats
 from posegen.parameters.checking import StrictModel, check
 from posegen.parameters.reading import Names, listed, read_avatar, read_view
 from posegen.records import Avatar, View
+from posegen.settings import load_settings
 
 SIZE_STEP = 16
 MIN_SIZE = 256
@@ -110,9 +111,10 @@ class BatchParameters(StrictModel):
     @field_validator("exports")
     @classmethod
     def _known_formats(cls, value: list[str]) -> list[str]:
+        formats = load_formats(load_settings().export_formats) if value else {}
         for name in value:
-            if name not in EXPORT_FORMATS:
-                raise ValueError(str(UnknownNameError("export format", name, EXPORT_FORMATS)))
+            if name not in formats:
+                raise ValueError(str(UnknownNameError("export format", name, formats)))
         return value
 
     @field_validator("views")

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, StorageFullError
 from posegen.exports.crop import Box, choose_crop
-from posegen.exports.formats import EXPORT_FORMATS, ExportFormat
+from posegen.exports.formats import ExportFormat, load_formats
 from posegen.exports.render import render_export
 from posegen.images import decode, digital_source_type_xmp, read_metadata
 from posegen.images.metadata import RECIPE_KEY
 from posegen.journal import Event, ExportFailed, ImageExported, RunState
+from posegen.pipeline.figure_place import figure_box
 from posegen.pipeline.steps import Pools
-from posegen.poses.camera import fit_camera
-from posegen.poses.library import Pose
-from posegen.poses.targets import extents, solve_poses
 from posegen.records import ImageRecord, ImageTask
 from posegen.storage import Storage, StoredObject, export_key
 from posegen.telemetry import logger
@@ -58,6 +56,7 @@ class Source:
     """
 
     pixels: NDArray[np.uint8]
+    sha256: str
     figure: Box | None
     parameters: str
     recipe: str
@@ -110,6 +109,7 @@ async def make_exports(
     JournalError
         The journal cannot be written.
     """
+    formats = load_formats(pools.settings.export_formats)
     try:
         source = await _open(job, storage, pools)
     except StorageFullError:
@@ -122,7 +122,7 @@ async def make_exports(
     for name in job.formats:
         event: ImageExported | ExportFailed
         try:
-            event = await _export(run_id, job.task, EXPORT_FORMATS[name], source, storage, pools)
+            event = await _export(run_id, job.task, formats[name], source, storage, pools)
         except StorageFullError:
             raise
         except Exception as exc:  # noqa: BLE001  (the same)
@@ -146,6 +146,8 @@ async def _export(
         size_bytes=stored.size,
         width=export_format.width,
         height=export_format.height,
+        rule=export_format.rule,
+        source_sha256=source.sha256,
     )
 
 
@@ -188,31 +190,11 @@ def _source(job: ExportJob, data: bytes) -> Source:
     metadata = read_metadata(data)
     return Source(
         pixels=decode(data),
+        sha256=job.record.sha256,
         figure=figure_box(job.task, job.record),
         parameters=metadata.parameters or "",
         recipe=metadata.text.get(RECIPE_KEY, ""),
         xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),
-    )
-
-
-def figure_box(task: ImageTask, record: ImageRecord) -> Box | None:
-    """Return where a task's pose puts the whole body in its image; None where nothing put it there.
-
-    Only a control map fixes the place: with words alone, a backend puts the figure where it likes.
-    """
-    if task.pose is None or record.conditioning != "control":
-        return None
-    posture = solve_poses([Pose.from_content(task.pose)])
-    camera = fit_camera(posture.samples()[0], task.view.yaw, task.width, task.height)
-    mirrored_width = task.width if task.view.mirrored else None
-    left, top, right, bottom = extents(posture, 0, camera, mirrored_width=mirrored_width)["body"]
-    # A backend may answer in another size than it was asked for.
-    across, down = record.width / task.width, record.height / task.height
-    return (
-        (left + 0.5) * across - 0.5,
-        (top + 0.5) * down - 0.5,
-        (right + 0.5) * across - 0.5,
-        (bottom + 0.5) * down - 0.5,
     )
 
 

@@ -12,7 +12,7 @@ from posegen.images import decode, read_metadata
 from posegen.journal import read_run
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import export_step
-from posegen.pipeline.export_step import figure_box
+from posegen.pipeline.figure_place import figure_box
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import open_run, start
 from posegen.settings import Settings
