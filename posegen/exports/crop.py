@@ -1,4 +1,4 @@
-"""Which part of a picture an export shows: the whole figure, as little enlarged as the shape allows."""
+"""Which part of a picture an export shows: the whole figure, well placed in what the platform leaves free."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posegen.exports.formats import SafeArea
 from posegen.skeletons import OPENPOSE_18
+
+_NOTHING_COVERED = SafeArea()
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels; the centre of the top-left pixel is (0, 0)."""
@@ -15,6 +18,18 @@ Box = tuple[float, float, float, float]
 MARGIN = 0.07
 """Free border round the figure's box, as a share of the box's longer side: hair, shoes and garments stand out
 from the body, and a figure at the very edge looks cut."""
+
+MOST_ENLARGED = 1.2
+"""A picture is enlarged at most so many times what its format's size needs, to show a small figure larger."""
+
+FILLED = 0.92
+"""A small figure is shown so large that it fills this share of the safe area, if `MOST_ENLARGED` allows."""
+
+HEAD_ROOM = 0.45
+"""Share of the free height that comes above the figure."""
+
+LEAD_ROOM = 0.12
+"""Share of the free width that is moved to the side a figure in profile looks to."""
 
 BEYOND_JOINTS_OF_BOX = 0.34
 BEYOND_JOINTS_OF_LIMB = 0.68
@@ -55,22 +70,53 @@ class Crop:
         )
 
 
-def choose_crop(
-    image_size: tuple[int, int], format_size: tuple[int, int], figure: Box | None, *, margin: float = MARGIN
-) -> Crop:
-    """Return the part of a picture that fills a format, with the whole figure in it.
+@dataclass(frozen=True)
+class Figure:
+    """Where a figure is in a picture.
 
-    The crop is the largest of the format's shape that lies in the picture, moved so that the figure stands in
-    its middle. Where the figure with its margin does not fit into that, the crop grows until it does and
-    reaches beyond the picture, no further than that takes.
+    Attributes
+    ----------
+    box : (left, top, right, bottom)
+        All of it: head, hands and feet too. Pixel centres at whole numbers; may reach beyond the picture.
+    facing : float
+        Where it looks to in the picture: -1 to the left, 0 at us or away, 1 to the right.
+    by : str
+        How that is known: `measured`, `target` or `mask`.
+    whole : bool
+        The picture does not cut it, though its box, with room for what was not seen, may reach beyond.
+    """
+
+    box: Box
+    facing: float = 0.0
+    by: str = "target"
+    whole: bool = False
+
+
+def choose_crop(
+    image_size: tuple[int, int],
+    format_size: tuple[int, int],
+    figure: Figure | None,
+    *,
+    safe_area: SafeArea = _NOTHING_COVERED,
+    margin: float = MARGIN,
+) -> Crop:
+    """Return the part of a picture that fills a format, with the whole figure in its safe area.
+
+    The scale is that of the largest crop in the picture, made smaller where the figure with its margin would
+    not fit into the safe area (the crop then reaches beyond the picture, where the background has to be
+    continued), and up to `MOST_ENLARGED` larger where the figure would be small. Within what that leaves
+    free, the crop stays on the picture as far as it can; then the figure gets its share of the free height
+    above (`HEAD_ROOM`), and more room on the side that it looks to (`LEAD_ROOM`).
 
     Parameters
     ----------
     image_size, format_size : (int, int)
         Width and height in pixels.
-    figure : (left, top, right, bottom) or None
-        What has to stay visible, pixel centres at whole numbers; what of it lies outside the picture does not
-        count. None takes the middle.
+    figure : Figure or None
+        What has to stay visible; what of it lies outside the picture does not count, and on a side where it
+        is cut by the picture no safe area is asked for. None takes the middle of the picture.
+    safe_area : SafeArea
+        In pixels of the format.
     margin : float
         Free border, as a share of the box's longer side. It gives way before the picture ends.
 
@@ -84,52 +130,92 @@ def choose_crop(
     ValueError
         A size under 1, a negative margin, or a box that is not finite or is inside out.
     """
-    width, height = image_size
-    shape = _shape(image_size, format_size)
+    if min(*image_size, *format_size) < 1:
+        raise ValueError(f"sizes must be at least 1 pixel, not {image_size} and {format_size}")
     if not 0 <= margin < np.inf:
         raise ValueError(f"margin must be 0 or more, not {margin!r}")
-    seen = None if figure is None else _visible(figure, width, height)
-    if seen is None:
-        seen, margin = (width / 2, height / 2, width / 2, height / 2), 0.0
+    cover = max(format_size[0] / image_size[0], format_size[1] / image_size[1])
+    seen = None if figure is None else _seen(figure.box, *image_size)
+    if figure is None or seen is None:
+        width, height = format_size[0] / cover, format_size[1] / cover
+        return Crop((image_size[0] - width) / 2, (image_size[1] - height) / 2, width, height)
     border = margin * max(seen[2] - seen[0], seen[3] - seen[1])
-    # Beyond the picture's edge there is nothing to keep: a border there would be continued for nothing.
-    left, top = max(0.0, seen[0] - border), max(0.0, seen[1] - border)
-    right, bottom = min(float(width), seen[2] + border), min(float(height), seen[3] + border)
-    crop_width = max(min(width, height * shape), right - left, (bottom - top) * shape)
-    crop_height = crop_width / shape
+    covered = _kept_free(safe_area, figure, seen, image_size)
+    across = _side(image_size[0], format_size[0], seen[0::2], border, covered[0::2])
+    down = _side(image_size[1], format_size[1], seen[1::2], border, covered[1::2])
+    scale = _scale(min(across.most_scale, down.most_scale), cover)
+    lead = 0.5 - LEAD_ROOM * float(np.clip(figure.facing, -1, 1))
     return Crop(
-        _placed(left, right, crop_width, width),
-        _placed(top, bottom, crop_height, height),
-        crop_width,
-        crop_height,
+        across.placed(scale, lead),
+        down.placed(scale, HEAD_ROOM),
+        format_size[0] / scale,
+        format_size[1] / scale,
     )
 
 
-def _shape(image_size: tuple[int, int], format_size: tuple[int, int]) -> float:
-    """Return the format's width over its height."""
-    if min(*image_size, *format_size) < 1:
-        raise ValueError(f"sizes must be at least 1 pixel, not {image_size} and {format_size}")
-    return format_size[0] / format_size[1]
+@dataclass(frozen=True)
+class _Side:
+    """The framing along one axis: picture, format and figure."""
+
+    available: int  # pixels of the picture
+    length: int  # pixels of the format
+    before: float  # pixels of the format that the figure keeps out of
+    after: float
+    figure: tuple[float, float]  # from, to: pixels of the picture
+
+    @property
+    def most_scale(self) -> float:
+        """Format pixels per picture pixel at which the figure just fits."""
+        return (self.length - self.before - self.after) / (self.figure[1] - self.figure[0])
+
+    def placed(self, scale: float, share: float) -> float:
+        """Return where the crop starts: `share` of the free length comes before the figure."""
+        first, last = self.figure
+        crop = self.length / scale
+        earliest = last + self.after / scale - crop
+        latest = first - self.before / scale
+        wanted = latest - share * (latest - earliest)
+        # On the picture; a crop longer than it covers all of it.
+        low, high = min(0.0, self.available - crop), max(0.0, self.available - crop)
+        kept = min(max(wanted, low), high)
+        return float(min(max(kept, earliest), max(earliest, latest)))
 
 
-def _visible(figure: Box, width: int, height: int) -> Box | None:
-    """Return the part of a box that lies in the picture, from pixels' centres to their edges."""
-    left, top, right, bottom = figure
-    if not np.isfinite(figure).all() or left > right or top > bottom:
-        raise ValueError(f"not a box (left, top, right, bottom): {figure!r}")
-    # A pixel's square reaches half a pixel to all sides of its centre.
-    box = (max(0.0, left), max(0.0, top), min(float(width), right + 1), min(float(height), bottom + 1))
-    return box if box[0] < box[2] and box[1] < box[3] else None
+def _side(
+    available: int, length: int, seen: tuple[float, ...], border: float, covered: tuple[float, ...]
+) -> _Side:
+    """Return the framing along one axis for a figure that is seen from `seen[0]` to `seen[1]`.
 
-
-def _placed(first: float, last: float, length: float, available: int) -> float:
-    """Return where a stretch of `length` starts: the figure in its middle, on the picture as far as it can.
-
-    A stretch longer than the picture covers all of it; a shorter one stays inside.
+    Beyond the picture's edge there is nothing to keep: a border there would be continued for nothing.
     """
-    wanted = (first + last - length) / 2
-    low, high = min(0.0, available - length), max(0.0, available - length)
-    return float(min(max(wanted, low), high))
+    figure = max(0.0, seen[0] - border), min(float(available), seen[1] + border)
+    return _Side(available, length, covered[0], covered[1], figure)
+
+
+def _kept_free(area: SafeArea, figure: Figure, seen: Box, image_size: tuple[int, int]) -> Box:
+    """Return what the figure is kept out of at each side: nothing where the picture cuts it anyway."""
+    cut = (seen[0] <= 0, seen[1] <= 0, seen[2] >= image_size[0], seen[3] >= image_size[1])
+    sides = (area.left, area.top, area.right, area.bottom)
+    left, top, right, bottom = (
+        0.0 if is_cut and not figure.whole else float(covered)
+        for is_cut, covered in zip(cut, sides, strict=True)
+    )
+    return left, top, right, bottom
+
+
+def _scale(fitting: float, cover: float) -> float:
+    """Return format pixels per picture pixel: at most `fitting`, at least `cover` if that lets it."""
+    return min(fitting, max(cover, min(fitting * FILLED, cover * MOST_ENLARGED)))
+
+
+def _seen(box: Box, width: int, height: int) -> Box | None:
+    """Return the part of a box that lies in the picture, from pixels' centres to their edges."""
+    left, top, right, bottom = box
+    if not np.isfinite(box).all() or left > right or top > bottom:
+        raise ValueError(f"not a box (left, top, right, bottom): {box!r}")
+    # A pixel's square reaches half a pixel to all sides of its centre.
+    seen = (max(0.0, left), max(0.0, top), min(float(width), right + 1), min(float(height), bottom + 1))
+    return seen if seen[0] < seen[2] and seen[1] < seen[3] else None
 
 
 def keypoints_box(keypoints: NDArray[np.float64]) -> Box | None:
@@ -165,3 +251,24 @@ def keypoints_box(keypoints: NDArray[np.float64]) -> Box | None:
     border = min(BEYOND_JOINTS_OF_BOX * side, BEYOND_JOINTS_OF_LIMB * float(lengths.max()))
     left, top, right, bottom = (float(value) for value in (*least - border, *most + border))
     return left, top, right, bottom
+
+
+def facing(keypoints: NDArray[np.float64]) -> float:
+    """Return where a person looks to in the picture: -1 to the left, 0 at us or away, 1 to the right.
+
+    By how far the nose stands out from the ears (or the neck, where no ear was found), beside the torso's
+    length: in profile about a quarter of it.
+
+    Parameters
+    ----------
+    keypoints : float array, shape (18, 2) or (18, 3)
+        OPENPOSE_18, in pixels; NaN is a joint that was not found.
+    """
+    places = dict(zip(OPENPOSE_18.keypoints, keypoints[:, :2], strict=True))
+    hips = np.mean([places["right_hip"], places["left_hip"]], axis=0)
+    across = np.hypot(*(places["right_shoulder"] - places["left_shoulder"]))
+    length = np.nanmax([np.hypot(*(places["neck"] - hips)), across, 0.0])
+    ears = [place for place in (places["right_ear"], places["left_ear"]) if np.isfinite(place).all()]
+    behind = np.mean(ears, axis=0) if ears else places["neck"]
+    ahead = places["nose"][0] - behind[0]
+    return float(np.clip(ahead / (0.25 * length), -1, 1)) if np.isfinite(ahead) and length > 0 else 0.0

@@ -62,6 +62,8 @@ class ExportFormat(BaseModel):
     safe_area : SafeArea
     source : str
         Where the rule is published.
+    note : str
+        What of it is no published rule.
     """
 
     model_config = _STRICT
@@ -79,6 +81,7 @@ class ExportFormat(BaseModel):
     max_bytes: Annotated[int, Field(ge=0)] = 0
     safe_area: SafeArea = SafeArea()
     source: str = ""
+    note: str = ""
 
     @model_validator(mode="after")
     def _sound(self) -> ExportFormat:
@@ -102,7 +105,7 @@ class ExportFormat(BaseModel):
     @property
     def look(self) -> tuple[object, ...]:
         """What decides its pixels and bytes: formats that agree in it share one picture."""
-        fields = self.model_dump(exclude={"name", "category", "source"})
+        fields = self.model_dump(exclude={"name", "category", "source", "note"})
         return tuple((name, str(value)) for name, value in fields.items())
 
     @property

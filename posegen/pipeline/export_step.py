@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, StorageFullError
-from posegen.exports.crop import Box, choose_crop
+from posegen.exports.crop import Figure, choose_crop
 from posegen.exports.formats import ExportFormat, load_formats
 from posegen.exports.render import render_export
 from posegen.images import decode, digital_source_type_xmp, read_metadata
 from posegen.images.metadata import RECIPE_KEY
 from posegen.journal import Event, ExportFailed, ImageExported, RunState
-from posegen.pipeline.figure_place import figure_box
+from posegen.pipeline.figure_place import figure_of
 from posegen.pipeline.steps import Pools
 from posegen.records import ImageRecord, ImageTask
 from posegen.storage import Storage, StoredObject, export_key
@@ -49,7 +49,7 @@ class Source:
 
     Attributes
     ----------
-    figure : (left, top, right, bottom) or None
+    figure : Figure or None
         Where the figure is, if that is known.
     rendered : dict
         Files made so far, by what decides their bytes: three platforms want the same 1080x1920.
@@ -57,7 +57,7 @@ class Source:
 
     pixels: NDArray[np.uint8]
     sha256: str
-    figure: Box | None
+    figure: Figure | None
     parameters: str
     recipe: str
     xmp: str
@@ -161,7 +161,12 @@ def _rendered(source: Source, export_format: ExportFormat) -> bytes:
     if known is not None:
         return known
     height, width = source.pixels.shape[:2]
-    crop = choose_crop((width, height), (export_format.width, export_format.height), source.figure)
+    crop = choose_crop(
+        (width, height),
+        (export_format.width, export_format.height),
+        source.figure,
+        safe_area=export_format.safe_area,
+    )
     data = render_export(
         source.pixels,
         crop,
@@ -187,11 +192,11 @@ async def _open(job: ExportJob, storage: Storage, pools: Pools) -> Source:
 def _source(job: ExportJob, data: bytes) -> Source:
     if hashlib.sha256(data).hexdigest() != job.record.sha256:
         raise ExportError("SOURCE_CHANGED", f"{job.record.key!r} is not the image that was journalled")
-    metadata = read_metadata(data)
+    metadata, pixels = read_metadata(data), decode(data)
     return Source(
-        pixels=decode(data),
+        pixels=pixels,
         sha256=job.record.sha256,
-        figure=figure_box(job.task, job.record),
+        figure=figure_of(job.task, job.record, pixels),
         parameters=metadata.parameters or "",
         recipe=metadata.text.get(RECIPE_KEY, ""),
         xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),
