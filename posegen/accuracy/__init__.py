@@ -1,0 +1,1 @@
+"""How well a picture shows the pose that was asked for."""
