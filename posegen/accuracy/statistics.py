@@ -1,0 +1,216 @@
+"""Comparing two arms of a paired experiment: how large the difference is, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+RESAMPLES = 4000
+PERMUTATIONS = 10_000
+EXACT_UP_TO = 13
+"""With so many clusters at most all sign flips are tried (2^13 = 8,192)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The effect of an arm beside another, over pairs of images.
+
+    Attributes
+    ----------
+    pairs, clusters : int
+        Pairs of images, and the poses that they are of.
+    mean : Interval
+        Mean paired difference with its 95 % interval, bootstrapped by cluster.
+    median : float
+        Of the differences.
+    win_rate : float
+        Share of pairs in which the arm is better; ties count half.
+    cohens_d_z : float
+        Mean over standard deviation of the differences; NaN if they do not differ.
+    p : float
+        Of a sign-flip permutation by cluster, two-sided.
+    """
+
+    pairs: int
+    clusters: int
+    mean: Interval
+    median: float
+    win_rate: float
+    cohens_d_z: float
+    p: float
+
+
+def paired_effect(
+    arm: FloatArray,
+    beside: FloatArray,
+    clusters: NDArray[np.str_],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Effect:
+    """Return the effect of an arm beside another.
+
+    Parameters
+    ----------
+    arm, beside : float array, shape (N,)
+        The measure of each pair: the same pose, view, prompt and seed in both arms. Not found is 0, not NaN.
+    clusters : array of str, shape (N,)
+        The pose of each pair: images of one pose are alike, so poses and not images are drawn.
+    seed : int
+        Of the resampling; the same arguments give the same figures.
+    level : float
+        Of the interval.
+    resamples : int
+
+    Returns
+    -------
+    Effect
+
+    Raises
+    ------
+    ValueError
+        Shapes disagree, no pairs, or a measure is not finite.
+    """
+    if not arm.shape == beside.shape == clusters.shape or arm.ndim != 1:
+        raise ValueError(f"shapes disagree: {arm.shape}, {beside.shape}, {clusters.shape}")
+    if not arm.size:
+        raise ValueError("there are no pairs to compare")
+    difference = arm - beside
+    if not np.isfinite(difference).all():
+        raise ValueError("a measure is not finite: what was not found counts as 0")
+    spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
+    return Effect(
+        pairs=len(difference),
+        clusters=len(np.unique(clusters)),
+        mean=cluster_interval(difference, clusters, seed=seed, level=level, resamples=resamples),
+        median=float(np.median(difference)),
+        win_rate=float(((difference > 0) + 0.5 * (difference == 0)).mean()),
+        cohens_d_z=float(difference.mean()) / spread if spread > 0 else float("nan"),
+        p=sign_flip_p(difference, clusters, seed=seed),
+    )
+
+
+def cluster_interval(
+    values: FloatArray,
+    clusters: NDArray[np.str_],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the mean with a studentised bootstrap interval, whole clusters being drawn.
+
+    A percentile interval is too narrow for a few dozen clusters; here each resample's mean is divided by its
+    own standard error (bootstrap-t), which holds its level from about 10 clusters on.
+
+    Parameters
+    ----------
+    values : float array, shape (N,)
+    clusters : array of str, shape (N,)
+    seed, level, resamples
+        As `paired_effect`.
+
+    Returns
+    -------
+    Interval
+        NaN at both ends with fewer than 3 clusters.
+
+    References
+    ----------
+    Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, 12.5; Cameron, Gelbach & Miller,
+    "Bootstrap-based improvements for inference with clustered errors", 2008.
+    """
+    sums, sizes = _by_cluster(values, clusters)
+    estimate, error = _mean_and_error(sums[None], sizes[None])
+    if len(sums) < 3:
+        return Interval(float(estimate[0]), float("nan"), float("nan"))
+    if error[0] <= 1e-12 * max(1.0, abs(float(estimate[0]))):
+        return Interval(float(estimate[0]), float(estimate[0]), float(estimate[0]))
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (resamples, len(sums)))
+    means, errors = _mean_and_error(sums[drawn], sizes[drawn])
+    usable = errors > 1e-12
+    t = (means[usable] - estimate[0]) / errors[usable]
+    tail = (1 - level) / 2
+    low, high = np.quantile(t, [tail, 1 - tail])
+    return Interval(
+        float(estimate[0]), float(estimate[0] - high * error[0]), float(estimate[0] - low * error[0])
+    )
+
+
+def _by_cluster(values: FloatArray, clusters: NDArray[np.str_]) -> tuple[FloatArray, FloatArray]:
+    """Return each cluster's sum and size."""
+    _, index = np.unique(clusters, return_inverse=True)
+    return np.bincount(index, values).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
+def _mean_and_error(sums: FloatArray, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean of all values and its standard error by clusters; both of shape (R,) for (R, C)."""
+    count = sums.shape[1]
+    mean = sums.sum(axis=1) / sizes.sum(axis=1)
+    residual = sums - sizes * mean[:, None]
+    spread = np.sqrt((residual**2).sum(axis=1) * count / max(1, count - 1)) / sizes.sum(axis=1)
+    return mean, spread
+
+
+def sign_flip_p(
+    values: FloatArray, clusters: NDArray[np.str_], *, seed: int = 0, permutations: int = PERMUTATIONS
+) -> float:
+    """Return how likely so large a mean is where arms do not differ: signs are flipped cluster by cluster.
+
+    Parameters
+    ----------
+    values : float array, shape (N,)
+        Paired differences.
+    clusters : array of str, shape (N,)
+    seed, permutations : int
+        Up to 13 clusters all flips are tried, and no chance is left.
+
+    Returns
+    -------
+    float
+        Two-sided, never 0.
+
+    References
+    ----------
+    Fisher, "The Design of Experiments", 1935; Phipson & Smyth, "Permutation p-values should never be zero",
+    2010.
+    """
+    sums, _ = _by_cluster(values, clusters)
+    observed = abs(float(sums.sum()))
+    slack = 1e-12 * float(np.abs(sums).sum())
+    if len(sums) <= EXACT_UP_TO:
+        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
+        return float((np.abs((1 - 2 * bits) @ sums) >= observed - slack).mean())
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (permutations, len(sums)))
+    hits = int((np.abs(signs @ sums) >= observed - slack).sum())
+    return (hits + 1) / (permutations + 1)
+
+
+def holm(p: Mapping[str, float]) -> dict[str, float]:
+    """Return p values corrected for their number: the chance of any false find stays at the level.
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    corrected: dict[str, float] = {}
+    running = 0.0
+    for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
+        running = max(running, min(1.0, p[name] * (len(p) - rank)))
+        corrected[name] = running
+    return {name: corrected[name] for name in p}
