@@ -22,8 +22,8 @@ Box = tuple[float, float, float, float]
 _PATCH_SHARE = 0.09
 """Side of a patch of texture, as a share of the picture's longer side."""
 _LEAST_PATCH_PX = 8
-_LEAST_PATCH_SHARE = 0.03
-"""Smaller ones would be very many, and show no structure."""
+_LEAST_PATCH_SHARE = 0.33
+"""Of the usual side. Smaller ones would be very many, and show no structure."""
 _PATCH_OF_ROOM = 0.6
 """And at most this share of the ground beside the figure, so that there are different ones to choose from."""
 _BAND_SHARE = 0.30
@@ -76,10 +76,11 @@ def continued(
         raise ValueError(f"pixels to add must be 0 or more, not {(left, top, right, bottom)}")
     usable = _usable(pixels.shape[:2], avoid)
     share = _BAND_SHARE_UNKNOWN if avoid is None else _BAND_SHARE
-    depth = max(LEAST_STRIP_PX, round(share * max(pixels.shape)))
+    reach = max(pixels.shape[:2])
+    scale = (round(_PATCH_SHARE * reach), max(LEAST_STRIP_PX, round(share * reach)))
     # Sides first, then over the whole new width: so corners are continued from what was continued.
-    wide, usable = _along_x(pixels, usable, left, right, depth)
-    high, _ = _along_x(wide.swapaxes(0, 1), usable.T, top, bottom, depth)
+    wide, usable = _along_x(pixels, usable, left, right, scale)
+    high, _ = _along_x(wide.swapaxes(0, 1), usable.T, top, bottom, scale)
     return np.ascontiguousarray(high.swapaxes(0, 1))
 
 
@@ -100,35 +101,37 @@ def _usable(shape: tuple[int, ...], avoid: Box | None) -> Bool:
 
 
 def _along_x(
-    pixels: NDArray[np.uint8], usable: Bool, before: int, after: int, depth: int
+    pixels: NDArray[np.uint8], usable: Bool, before: int, after: int, scale: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], Bool]:
     if before == after == 0:
         return pixels, usable
     parts = [pixels]
     if before:
-        parts.insert(0, _grown(pixels, usable, before, depth)[:, ::-1])
+        parts.insert(0, _grown(pixels, usable, before, scale)[:, ::-1])
     if after:
-        parts.append(_grown(pixels[:, ::-1], usable[:, ::-1], after, depth))
+        parts.append(_grown(pixels[:, ::-1], usable[:, ::-1], after, scale))
     return np.concatenate(parts, axis=1), np.pad(usable, ((0, 0), (before, after)), constant_values=True)
 
 
-def _grown(pixels: NDArray[np.uint8], usable: Bool, length: int, depth: int) -> NDArray[np.uint8]:
-    """Return what lies beyond the left edge, nearest column first, shape (H, length, 3)."""
-    grown = _textured(pixels, usable, length, depth)
+def _grown(pixels: NDArray[np.uint8], usable: Bool, length: int, scale: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return what lies beyond the left edge, nearest column first, shape (H, length, 3).
+
+    `scale` has the side of patches and the depth of the band that they come from, in pixels.
+    """
+    grown = _textured(pixels, usable, length, *scale)
     if grown is None:
         grown = plain(pixels, usable, length)
     return np.asarray(np.clip(np.rint(grown), 0, 255).astype(np.uint8))
 
 
-def _textured(pixels: NDArray[np.uint8], usable: Bool, length: int, depth: int) -> Float | None:
+def _textured(pixels: NDArray[np.uint8], usable: Bool, length: int, side: int, depth: int) -> Float | None:
     """Return the same with texture; None if the ground has none or the figure leaves none to copy."""
     height, width = pixels.shape[:2]
-    side = min(round(_PATCH_SHARE * max(height, width)), height)
+    least = max(_LEAST_PATCH_PX, round(_LEAST_PATCH_SHARE * side))
+    side = min(side, height)
     first, last = _source(pixels, usable, side, depth)
     side = min(side, _fitting(usable[:, first:last]))
-    if side < max(_LEAST_PATCH_PX, _LEAST_PATCH_SHARE * max(height, width)) or not _has_texture(
-        pixels[:, first:last], usable[:, first:last], side
-    ):
+    if side < least or not _has_texture(pixels[:, first:last], usable[:, first:last], side):
         return None
     # From here the edge is on the right: the texture is grown in reading order.
     band = np.ascontiguousarray(pixels[:, :last][:, ::-1]).astype(np.float32)

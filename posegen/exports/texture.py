@@ -31,13 +31,13 @@ _NEVER = np.float32(1e12)
 # What a patch costs besides the squared difference in its overlap, in variances of the texture.
 _TONE = 0.4
 """Times the squared difference of the ground's colours, as they are: no wall from the floor."""
-_AWAY = 0.15
+_AWAY = 0.05
 """A patch's length away from its own rows."""
 _AGAIN = 0.7
 """Taken just before; and as much, at most, for lying close to where it goes, where a repetition shows."""
 _FORGET = 0.75
 """What is left of that with every column of patches."""
-_CLOSE = 2.0
+_CLOSE = 3.0
 """How far is close, in patches."""
 _CHANCE = 0.15
 """Chance raises each cost by up to this share, so that equals take turns."""
@@ -141,6 +141,7 @@ class _Search:
     around: list[tuple[int, int, int]]
     """The first, middle and last row, exclusive, from which each place's patches come."""
     used: Float
+    """How lately a patch was taken: 1 the last time, less before."""
     random: np.random.Generator
 
     @classmethod
@@ -202,22 +203,22 @@ class _Search:
         """Return for each of N places K patches, shape (N, K, 2), and what they cost, shape (N, K)."""
         size = self.grid.side // self.grid.step
         rows = self.grid.rows // self.grid.step
-        again = self._again(place)
+        apart = place - np.arange(self.starts.shape[1], dtype=np.float32) * self.grid.step
         costs = np.full((len(rows), *self.starts.shape), _NEVER)
         for cost, row, (low, middle, high) in zip(costs, rows, self.around, strict=True):
             fit = self._misfit(target[row : row + size], low, high)
             tone = self.tone[low:high] - wanted[row * self.grid.step + self.grid.side // 2]
             away = (np.arange(low, high, dtype=np.float32) - middle) / np.float32(size)
             fit += np.float32(_TONE / 3) * np.einsum("yxc,yxc->yx", tone, tone)
-            fit += np.float32(self.variance) * (_AWAY * away[:, None] ** 2 + again[low:high])
+            close = np.hypot(away[:, None], apart / np.float32(self.grid.side)) / np.float32(_CLOSE)
+            again = self.used[low:high] + np.maximum(0, 1 - close)
+            fit += np.float32(self.variance) * (_AWAY * away[:, None] ** 2 + _AGAIN * again)
             fit *= 1 + _CHANCE * self.random.random(fit.shape, dtype=np.float32)
             cost[low:high] = np.where(self.starts[low:high], fit, _NEVER)
-        own = costs[np.arange(len(rows)), rows]
-        whole = np.minimum(own, 1e6).sum(axis=0).argsort(kind="stable")[:_WHOLE]
         flat = costs.reshape(len(rows), -1)
         count = min(_CANDIDATES, flat.shape[1])
         picked = np.argpartition(flat, count - 1, axis=1)[:, :count]
-        picked = np.concatenate([picked, rows[:, None] * self.starts.shape[1] + whole], axis=1)
+        picked = np.concatenate([picked, _whole(costs, rows, size)], axis=1)
         places = np.stack(np.divmod(picked, self.starts.shape[1]), axis=2)
         return places, np.take_along_axis(flat, picked, axis=1)
 
@@ -227,12 +228,6 @@ class _Search:
         left = self.left[low:high]
         squares = np.einsum("yxf,yxf->yx", left, left) - 2 * (left @ flat) + flat @ flat
         return np.asarray(np.maximum(squares, 0) / np.float32(len(flat)))
-
-    def _again(self, place: int) -> Float:
-        """Return how much each patch would look like a repetition, shape (Y, X)."""
-        apart = place - np.arange(self.starts.shape[1], dtype=np.float32) * self.grid.step
-        close = np.maximum(0, 1 - apart / np.float32(_CLOSE * self.grid.side))
-        return np.asarray(_AGAIN * (self.used + close))
 
     def _refined(self, places: Int, beside: Float) -> Int:
         """Return places in pixels, each moved by half a step at most so that it fits best."""
@@ -263,6 +258,22 @@ def _around(starts: Bool, row: int, reach: int) -> tuple[int, int, int]:
     nearest = int(rows[np.abs(rows - row).argmin()])
     middle = row if abs(nearest - row) <= reach // 2 else nearest
     return max(0, middle - reach), middle, min(len(starts), middle + reach + 1)
+
+
+def _whole(costs: Float, rows: Int, size: int) -> Int:
+    """Return patches, shape (N, K), that are neighbours in the band too, where they cost least in sum.
+
+    They are numbered through the last two axes of the costs, shape (N, Y, X).
+    """
+    height, width = costs.shape[1:]
+    reach = round(_ROWS_SHARE * size)
+    moved = np.clip(rows[:, None] + np.arange(-reach, reach + 1), 0, height - 1)
+    sums = np.minimum(costs[np.arange(len(rows))[:, None], moved], np.float32(1e6)).sum(axis=0)
+    # One of each move first: many of one move differ little.
+    moves = sums.min(axis=1).argsort(kind="stable")[: _WHOLE // 2]
+    best = sums.ravel().argsort(kind="stable")[: _WHOLE // 2]
+    moves, columns = np.divmod(np.concatenate([moves * width + sums[moves].argmin(axis=1), best]), width)
+    return np.asarray(moved[:, moves] * width + columns)
 
 
 def _path(layer: Float, options: Int, costs: Float, rows: Int, side: int, overlap: int, thin: int = 1) -> Int:
