@@ -133,8 +133,8 @@ def _format_style(one: ExportFormat) -> str:
 
 def _format_box(one: ExportFormat) -> str:
     return (
-        f'<label class="chip"><input type="checkbox" name="format" value="{one.name}" checked>'
-        f"<span>{one.name} <small>{one.width} × {one.height}</small></span></label>"
+        f'<label class="chip" title="{one.width} × {one.height}">'
+        f'<input type="checkbox" name="format" value="{one.name}" checked><span>{one.name}</span></label>'
     )
 
 
@@ -186,8 +186,7 @@ def _safe(one: ExportFormat) -> str:
 
 def _covered(one: ExportFormat) -> str:
     sides = _sides(one)
-    text = f"covered: {', '.join(sides)} px" if sides else "nothing is covered"
-    return f'<p class="covered">{text}</p>'
+    return f'<p class="covered">covered: {", ".join(sides)} px</p>' if sides else ""
 
 
 def _sides(one: ExportFormat) -> list[str]:

@@ -192,6 +192,17 @@ def _facts(state: RunState, tiles: Sequence[Tile], cards: Sequence[Card]) -> lis
     ]
 
 
+def remove_gallery(run_folder: Path) -> None:
+    """Remove the gallery in a run's folder, if there is one.
+
+    Raises
+    ------
+    StorageError
+        Something in it cannot be removed.
+    """
+    _keep_only(run_folder / GALLERY_FOLDER, ())
+
+
 def _keep_only(folder: Path, names: Iterable[str]) -> None:
     """Remove what an earlier page needed and this one does not, and what a killed process was writing."""
     kept = {folder / name for name in names}
@@ -202,5 +213,7 @@ def _keep_only(folder: Path, names: Iterable[str]) -> None:
                     path.rmdir()
             elif path not in kept:
                 remove(path)
+        if not kept and folder.is_dir():
+            folder.rmdir()
     except OSError as exc:
         raise storage_error(exc, "tidy", folder) from exc
