@@ -130,5 +130,7 @@ class ExportReport:
         return f"{self.archive.pictures:,} pictures, {file_size(self.archive.size_bytes)}"
 
     def _repr_html_(self) -> str:
-        rows = [{k: v for k, v in self.facts().items() if k not in {"failures", "zip_bytes", "left"}}]
-        return html_table(rows) + html_table(list(self.problems()))
+        facts = {
+            k: v for k, v in self.facts().items() if v is not None and k not in {"failures", "zip_bytes"}
+        }
+        return html_table([facts]) + html_table(list(self.problems()))
