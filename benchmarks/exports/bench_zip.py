@@ -141,9 +141,14 @@ def main() -> None:
         env = {**os.environ, "STORAGE_LOCAL_PATH": folder}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         facts = json.loads(done.stdout.splitlines()[-1])
-        with zipfile.ZipFile(facts.pop("path")) as archive:
+        path = facts.pop("path")
+        with zipfile.ZipFile(path) as archive:
             facts["entries"] = len(archive.infolist())
             facts["manifest_mb"] = round(archive.getinfo("manifest.json").file_size / 1e6, 1)
+        unzip = shutil.which("unzip")
+        if unzip is not None:
+            subprocess.run([unzip, "-tqq", path], check=True)
+            facts["unzip"] = "nothing wrong"
     print(json.dumps(facts))
     assert facts["pictures"] == given.poses * len(EXPORT_FORMATS)
     assert facts["peak_mb"] < LIMIT_MB, f"more than {LIMIT_MB} MB resident"
