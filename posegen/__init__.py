@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from posegen.parameters import batch_parameters, recovery_parameters
+    from posegen.pipeline.export_run import export_run
     from posegen.pipeline.plan import build_plan
     from posegen.pipeline.run import open_run, resume, start
     from posegen.poses.library import PoseLibrary
@@ -19,26 +20,20 @@ if TYPE_CHECKING:
     from posegen.recovery import found_runs, recover
 
 _WHERE = {
-    "Avatar": "posegen.records",
-    "PoseLibrary": "posegen.poses.library",
-    "View": "posegen.records",
-    "batch_parameters": "posegen.parameters",
-    "build_plan": "posegen.pipeline.plan",
-    "found_runs": "posegen.recovery",
-    "open_run": "posegen.pipeline.run",
-    "recover": "posegen.recovery",
-    "recovery_parameters": "posegen.parameters",
-    "resume": "posegen.pipeline.run",
-    "start": "posegen.pipeline.run",
-}
+    "parameters": ("batch_parameters", "recovery_parameters"), "poses.library": ("PoseLibrary",),
+    "pipeline.export_run": ("export_run",), "pipeline.plan": ("build_plan",),
+    "pipeline.run": ("open_run", "resume", "start"),
+    "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
+}  # fmt: skip
 
 __all__ = [
-    "Avatar", "PoseLibrary", "View", "batch_parameters", "build_plan", "found_runs", "open_run", "recover",
-    "recovery_parameters", "resume", "start",
+    "Avatar", "PoseLibrary", "View", "batch_parameters", "build_plan", "export_run", "found_runs", "open_run",
+    "recover", "recovery_parameters", "resume", "start",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'posegen' has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
+    for module, names in _WHERE.items():
+        if name in names:
+            return getattr(importlib.import_module(f"posegen.{module}"), name)
+    raise AttributeError(f"module 'posegen' has no attribute {name!r}")

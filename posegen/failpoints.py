@@ -19,6 +19,8 @@ FAILPOINTS: tuple[str, ...] = (
     "thumbnail_stored",
     "image_journalled",
     "task_failed_journalled",
+    "export_stored",
+    "export_journalled",
     "exports_made",
     "credits_refunded",
     "credits_settled",

@@ -52,6 +52,7 @@ def test_version_and_help(posegen: Any) -> None:
         "stop",
         "resume",
         "recover",
+        "export",
         "nightly",
         "credits",
         "poses",

@@ -35,6 +35,9 @@ recovery, "refused" lacked credits, and all four can be resumed; "finished" has 
 
 TaskStatus = Literal["pending", "stored", "failed"]
 
+EXPORT = "export"
+"""Kind of an attempt that makes exports of a run's images: how the run stands does not depend on it."""
+
 
 @dataclass
 class Attempt:
@@ -142,13 +145,24 @@ class RunState:
         """How the run stands by its journal; whether a process works on it is not for the journal to say."""
         if self.spec_hash is None:
             return "empty"
-        if any(attempt.outcome == "finished" for attempt in self.attempts) and not self.pending:
+        making = self._making
+        if any(attempt.outcome == "finished" for attempt in making) and not self.pending:
             return "finished"
-        last = self.attempts[-1]
+        last = making[-1] if making else Attempt(0)
         if last.outcome in ("waiting", "closed", "refused"):
             return last.outcome  # type: ignore[return-value]  # mypy does not narrow a str by `in`
         stopped = last.interrupted is not None or last.outcome == "interrupted"
         return "interrupted" if stopped else "unfinished"
+
+    @property
+    def closed(self) -> bool:
+        """Whether recovery has given the run up and nobody has gone on with it."""
+        return bool(self._making) and self._making[-1].outcome == "closed"
+
+    @property
+    def _making(self) -> list[Attempt]:
+        """The attempts at the images; exports are made of a run whatever became of it."""
+        return [attempt for attempt in self.attempts if attempt.kind != EXPORT]
 
     def task_status(self, task_id: str) -> TaskStatus:
         """Return what became of a task; "pending" also for one that is not in the plan."""

@@ -86,7 +86,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         state = _state(settings.root, begin.run_id)  # read anew: it is ours from here on
         if state.status == "finished":
             return None
-        _sweep(settings.root / "runs" / begin.run_id)
+        sweep(settings.root / "runs" / begin.run_id)
         if (
             begin.kind == "resume"
         ):  # a word to stop that an earlier owner never saw; a batch's may be meant for it
@@ -114,7 +114,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             moderation=moderation,
             price=payment.per_image,
             settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
-            stop_if=_reason_to_stop(settings, begin.run_id, writer.number),
+            stop_if=reason_to_stop(settings, begin.run_id, writer.number),
             at_end=lease.release,
         )
         engine.start()
@@ -122,7 +122,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
     return engine
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what earlier owners were writing when they were killed; the run must be ours.
 
     Only where images are written: other files of the run (its notebook, its sheet) have writers of their own.
@@ -193,7 +193,7 @@ def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job
     )
 
 
-def _reason_to_stop(settings: Settings, run_id: str, attempt: int) -> Callable[[], str | None]:
+def reason_to_stop(settings: Settings, run_id: str, attempt: int) -> Callable[[], str | None]:
     """Return what the engine asks every half second; it gives a reason, or None to go on."""
     folder = settings.root / "runs" / run_id
     parent = _parent_to_watch(settings.kernel_parent_pid)

@@ -14,6 +14,7 @@ from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, Stor
 from posegen.exports.crop import Figure, choose_crop
 from posegen.exports.formats import ExportFormat, load_formats
 from posegen.exports.render import render_export
+from posegen.failpoints import reach
 from posegen.images import decode, digital_source_type_xmp, read_metadata
 from posegen.images.metadata import RECIPE_KEY
 from posegen.journal import Event, ExportFailed, ImageExported, RunState
@@ -68,7 +69,12 @@ class Outcome(NamedTuple):
     """Exports made and failed."""
 
     made: int
-    failed: int
+    failures: tuple[ExportFailed, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """How many could not be made."""
+        return len(self.failures)
 
 
 class ExportError(PosegenError):
@@ -115,21 +121,24 @@ async def make_exports(
     except StorageFullError:
         raise
     except Exception as exc:  # noqa: BLE001  (whatever it is, the image stays)
-        for name in job.formats:
-            await journal(_failed(job.task, name, exc))
-        return Outcome(0, len(job.formats))
-    failed = 0
+        failures = [_failed(job.task, name, exc) for name in job.formats]
+        for failure in failures:
+            await journal(failure)
+        return Outcome(0, tuple(failures))
+    failures = []
     for name in job.formats:
         event: ImageExported | ExportFailed
         try:
             event = await _export(run_id, job.task, formats[name], source, storage, pools)
+            reach("export_stored")
         except StorageFullError:
             raise
         except Exception as exc:  # noqa: BLE001  (the same)
             event = _failed(job.task, name, exc)
-            failed += 1
+            failures.append(event)
         await journal(event)
-    return Outcome(len(job.formats) - failed, failed)
+        reach("export_journalled")
+    return Outcome(len(job.formats) - len(failures), tuple(failures))
 
 
 async def _export(

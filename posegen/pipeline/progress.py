@@ -142,10 +142,10 @@ def _print_line(line: str) -> None:
 class Bar:
     """tqdm's notebook bar, which becomes a plain text bar where there is no widget front end."""
 
-    def __init__(self, planned: int) -> None:
+    def __init__(self, planned: int, unit: str = "image") -> None:
         from tqdm.auto import tqdm
 
-        self._bar: Any = tqdm(total=planned, unit="image", desc="posegen")
+        self._bar: Any = tqdm(total=planned, unit=unit, desc="posegen")
 
     def update(self, progress: Progress) -> None:
         """Move the bar."""
@@ -159,11 +159,17 @@ class Bar:
         self._bar.close()
 
 
-def choose_display(planned: int, wanted: Literal["auto", "bar", "lines"] = "auto") -> Display:
-    """Return the display for where this runs."""
+def choose_display(
+    planned: int,
+    wanted: Literal["auto", "bar", "lines"] = "auto",
+    *,
+    unit: str = "image",
+    write: Callable[[str], None] | None = None,
+) -> Display:
+    """Return the display for where this runs; `write` takes the lines, where there are lines."""
     if wanted == "bar" or (wanted == "auto" and in_front_end()):
-        return Bar(planned)
-    return Lines()
+        return Bar(planned, unit)
+    return Lines(write)
 
 
 def in_front_end() -> bool:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from posegen.errors import ImagesFailedError, UnknownNameError
+from posegen.errors import ImagesFailedError
 from posegen.images import contact_sheet, encode_png, recipe_json
 from posegen.journal import RunState
 from posegen.pipeline.sheet import RunSheet, sheet_item, view_label
 from posegen.pipeline.tables import html_table
+from posegen.pipeline.task_names import find_task
 from posegen.records import ImageRecord, ImageTask
 from posegen.storage import LocalStorage, Storage
 from posegen.storage.atomic import write_atomically
@@ -138,13 +139,10 @@ class RunSummary:
 
         Raises
         ------
-        UnknownNameError
+        InputError
             No task, or several, with an id that starts so.
         """
-        found = [task for task in self.state.tasks if task.task_id.startswith(task_id)]
-        if len(found) != 1 or not task_id:
-            raise UnknownNameError("task", task_id, [task.task_id for task in self.state.tasks])
-        task = found[0]
+        task = find_task(self.state.tasks, task_id)
         record = self.records.get(task.task_id)
         failure = self.state.failures.get(task.task_id)
         return {

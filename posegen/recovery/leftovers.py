@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from posegen.journal import RunState
+from posegen.pipeline.export_archive import archive_name
+from posegen.pipeline.export_gallery import GALLERY_FOLDER, PAGE, remove_gallery
 from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.run import run_folder
 from posegen.settings import Settings
-from posegen.storage import control_map_key, open_storage, original_key
+from posegen.storage import control_map_key, open_storage, original_key, run_key
 from posegen.storage.atomic import TEMPORARY_PREFIX, remove
 
 IN_USE = timedelta(hours=1)
@@ -96,19 +98,25 @@ def delete_images(settings: Settings, state: RunState) -> str:
     storage = open_storage(settings.storage_mode, settings.root)
     keys = [key for r in state.records.values() for key in (r.key, r.thumbnail_key)]
     keys += [original_key(state.run_id, task_id) for task_id in state.records]
-    keys += [event.key for formats in state.exports.values() for event in formats.values()]
+    keys += storage.list(run_key(state.run_id, "exports") + "/")  # also those that were never journalled
     there = [key for key in keys if storage.exists(key)]
     for key in there:
         storage.delete(key)
     folder = run_folder(settings.root, state.run_id)
     views = [
         path
-        for path in (folder / "contact_sheet.png", *(folder / "notebooks").glob("*.ipynb"))
+        for path in (
+            folder / "contact_sheet.png",
+            folder / archive_name(folder),
+            folder / GALLERY_FOLDER / PAGE,
+            *(folder / "notebooks").glob("*.ipynb"),
+        )
         if path.exists()
     ]
     for path in views:
         remove(path)
+    remove_gallery(folder)
     return (
         f"{len(there)} images, thumbnails and exports deleted, "
-        f"and {len(views)} contact sheets and executed notebooks that show them"
+        f"and {len(views)} contact sheets, ZIPs, galleries and executed notebooks that show them"
     )

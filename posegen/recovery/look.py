@@ -151,7 +151,7 @@ class Observer:
             if self._is_old(quiet) and self.left_by(state, known):
                 return "clean", f"finished, and untouched for {quiet.days} days"
             return "leave", "finished"
-        if state.attempts and state.attempts[-1].outcome == "closed":
+        if state.closed:
             return "leave", f"closed: `posegen resume {state.run_id}` goes on with it"
         action, why = self._decide_unfinished(state, quiet)
         return self._unless_elsewhere(state, owner, action, why)

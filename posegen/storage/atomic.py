@@ -12,8 +12,10 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from posegen.errors import StorageError, StorageFullError
 
@@ -57,6 +59,32 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         make_folders(path.parent)
         _place(path, data, os.replace)
+    except OSError as exc:
+        raise storage_error(exc, "write", path) from exc
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Write a file of any length as `write_atomically` does; what the block raises leaves it as it was.
+
+    Raises
+    ------
+    StorageFullError, StorageError
+        Also for an OSError of the block.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    try:
+        make_folders(path.parent)
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                sync_file(file.fileno())
+            os.replace(temporary, path)  # noqa: PTH105 - one seam for all of this module's system calls
+        except BaseException:
+            _remove_quietly(temporary)
+            raise
+        sync_folder(path.parent)
     except OSError as exc:
         raise storage_error(exc, "write", path) from exc
 

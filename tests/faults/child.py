@@ -33,6 +33,7 @@ from posegen.journal import Event, ImageAdopted, ImageStored, Owner, RunLease, S
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine
 from posegen.pipeline import run as runs
+from posegen.pipeline.export_run import export_run
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.settings import Settings
 
@@ -273,8 +274,19 @@ def plan_of(values: str) -> Plan:
     return build_plan(check(BatchParameters, json.loads(values)))
 
 
+def make(order: dict[str, Any], plan: Plan | None, settings: Settings, diary: Diary) -> int:
+    """Start or resume a run."""
+    if plan is not None:
+        run = runs.start(plan, settings, unknown=order.get("unknown"))
+    else:
+        run = runs.resume(order["run_id"], settings, unknown=order.get("unknown"))
+    code = run.wait(lambda _: None).exit_code
+    diary.say("counts", **run.counts())
+    return code
+
+
 def drive(order: dict[str, Any], plan: Plan | None) -> int:
-    """Start or resume a run, and see it through if nothing comes in between."""
+    """Start, resume or export a run, and see it through if nothing comes in between."""
     diary = Diary(order["diary"])
     made: dict[str, Backend] = {name: kind(order, diary) for name, kind in BACKENDS.items()}
     backends.BACKENDS.update({name: functools.partial(made.__getitem__, name) for name in made})
@@ -296,12 +308,12 @@ def drive(order: dict[str, Any], plan: Plan | None) -> int:
         plan = replanned(plan)
     code = 1
     try:
-        if plan is not None:
-            run = runs.start(plan, settings, unknown=order.get("unknown"))
+        if "export" in order:
+            report = export_run(order["run_id"], settings=settings, **order["export"])
+            code = report.exit_code
+            diary.say("report", **report.facts())
         else:
-            run = runs.resume(order["run_id"], settings, unknown=order.get("unknown"))
-        code = run.wait(lambda _: None).exit_code
-        diary.say("counts", **run.counts())
+            code = make(order, plan, settings, diary)
     except PosegenError as exc:
         diary.say("error", kind=type(exc).__name__, message=str(exc))
         code = exc.exit_code

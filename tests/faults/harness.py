@@ -217,7 +217,7 @@ class Story:
             "diary": str(self.root.parent / f"{self.root.name}-{self.run_id}-{number}.diary"),
             "plan": self.plan, "failing": self.failing, **order,
         }  # fmt: skip
-        if order.get("resume"):
+        if order.get("resume") or "export" in order:
             del whole["plan"]
         child = self.nursery.start(whole)
         self.children.append(child)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from posegen import backends
 from posegen.backends import Backend, GeneratedImage, ImageRequest, InProcess, NoOptions, Workshop
+from posegen.pipeline.export_report import ExportReport
+from posegen.pipeline.export_run import Exporter
+from posegen.pipeline.plan import Plan
 from posegen.records import Conditioning
 from posegen.settings import Settings
+from tests.pipeline.exported import Export, make, quiet
 
 
 class PlainBackend(InProcess):
@@ -84,3 +89,19 @@ def gate() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+@pytest.fixture
+def run(backend: PlainBackend, settings: Settings) -> Plan:
+    """Return the plan of a finished run of three poses, without exports."""
+    return make(settings)
+
+
+@pytest.fixture
+def export(settings: Settings) -> Export:
+    """Return what exports the run `r`."""
+
+    def export(**options: Any) -> ExportReport:
+        return Exporter("r", settings, on_progress=quiet).export(**options)
+
+    return export
