@@ -17,7 +17,7 @@ def row(one: ExportFormat) -> str:
     limit = f"{one.max_bytes / 1e6:g} MB" if one.max_bytes else "-"
     cells = (
         f"`{one.name}`", one.category, f"{one.width} x {one.height}", file, str(one.dpi), limit,
-        ", ".join(covered) or "-", one.source or "-",
+        ", ".join(covered) or "-", " ".join(filter(None, (one.source, one.note and f"({one.note})"))) or "-",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
 
