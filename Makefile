@@ -51,6 +51,7 @@ lab: $(VENV)/.installed  ## Open JupyterLab on the notebooks
 		$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test, with coverage
+	@tools/install_exiftool.sh
 ifneq ($(wildcard tests/notebooks/*.ipynb),)
 	@# Stored outputs are compared in a run of their own: with coverage on, nbval hangs in the kernel.
 	@$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 tests/notebooks/*.ipynb

@@ -218,6 +218,13 @@ def _seen(box: Box, width: int, height: int) -> Box | None:
     return seen if seen[0] < seen[2] and seen[1] < seen[3] else None
 
 
+def bordered(box: Box, margin: float = MARGIN) -> Box:
+    """Return a box with a free border round it, as a share of its longer side."""
+    left, top, right, bottom = box
+    border = margin * max(right - left, bottom - top)
+    return left - border, top - border, right + border, bottom + border
+
+
 def keypoints_box(keypoints: NDArray[np.float64]) -> Box | None:
     """Return a box for the whole figure where only its joints are known.
 

@@ -13,6 +13,7 @@ from posegen.images.metadata import (
     digital_source_type_xmp,
     png_text,
     read_metadata,
+    read_picture,
     recipe_json,
 )
 from posegen.images.palette import control_map_png
@@ -32,6 +33,7 @@ __all__ = [
     "encode_png",
     "png_text",
     "read_metadata",
+    "read_picture",
     "recipe_json",
     "thumbnail_jpeg",
 ]

@@ -7,9 +7,12 @@ import re
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from posegen import __version__
-from posegen.images.codec import opened
+from posegen.images.codec import opened, pixels_of
 from posegen.records import ImageTask
 
 PARAMETERS_KEY = "parameters"
@@ -169,8 +172,24 @@ def read_metadata(data: bytes) -> ImageMetadata:
     """
     with opened(data) as image:
         image.load()  # text may stand after the pixels
-        text = {key: str(value) for key, value in getattr(image, "text", {}).items()}
-        xmp = image.info.get("xmp", b"")
+        return _metadata(image)
+
+
+def read_picture(data: bytes) -> tuple[NDArray[np.uint8], ImageMetadata]:
+    """Return what `decode` and `read_metadata` do, unpacking the file once.
+
+    Raises
+    ------
+    ImageDataError
+        As `decode`.
+    """
+    with opened(data) as image:
+        return pixels_of(image), _metadata(image)
+
+
+def _metadata(image: Image.Image) -> ImageMetadata:
+    text = {key: str(value) for key, value in getattr(image, "text", {}).items()}
+    xmp = image.info.get("xmp", b"")
     if isinstance(xmp, bytes):
         xmp = xmp.decode("utf-8", "replace")
     match = _SOURCE_TYPE.search(xmp)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, StorageFullError
-from posegen.exports.crop import Figure, choose_crop
+from posegen.exports.crop import Figure, bordered, choose_crop
 from posegen.exports.formats import ExportFormat, load_formats
-from posegen.exports.render import render_export
+from posegen.exports.render import ByteLimitError, Rendered, Renderer
 from posegen.failpoints import reach
-from posegen.images import decode, digital_source_type_xmp, read_metadata
+from posegen.images import digital_source_type_xmp, read_picture
 from posegen.images.metadata import RECIPE_KEY
 from posegen.journal import Event, ExportFailed, ImageExported, RunState
 from posegen.pipeline.figure_place import figure_of
@@ -24,9 +23,14 @@ from posegen.records import ImageRecord, ImageTask
 from posegen.storage import Storage, StoredObject, export_key
 from posegen.telemetry import logger
 
+T = TypeVar("T")
+
 log = logger("exports")
 
 Journal = Callable[[Event], Awaitable[None]]
+
+_AT_ONCE = 4
+"""Exports of one image under way at a time: some are computed while others are stored."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,18 @@ class Source:
 
     Attributes
     ----------
+    size : (int, int)
+        Width and height in pixels.
     figure : Figure or None
         Where the figure is, if that is known.
-    rendered : dict
-        Files made so far, by what decides their bytes: three platforms want the same 1080x1920.
+    renderer : Renderer
+        Makes each size once: three platforms want the same 1080x1920.
     """
 
-    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
     sha256: str
     figure: Figure | None
-    parameters: str
-    recipe: str
-    xmp: str
-    rendered: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+    renderer: Renderer
 
 
 class Outcome(NamedTuple):
@@ -104,7 +107,7 @@ def missing_exports(state: RunState, formats: Iterable[str]) -> tuple[ExportJob,
 async def make_exports(
     run_id: str, job: ExportJob, storage: Storage, pools: Pools, journal: Journal
 ) -> Outcome:
-    """Make, store and journal the exports of one image, one after another.
+    """Make, store and journal the exports of one image, several at a time.
 
     What goes wrong with one is journalled; the image and the other formats stay as they are.
 
@@ -125,28 +128,48 @@ async def make_exports(
         for failure in failures:
             await journal(failure)
         return Outcome(0, tuple(failures))
-    failures = []
-    for name in job.formats:
-        event: ImageExported | ExportFailed
-        try:
-            event = await _export(run_id, job.task, formats[name], source, storage, pools)
-            reach("export_stored")
-        except StorageFullError:
-            raise
-        except Exception as exc:  # noqa: BLE001  (the same)
-            event = _failed(job.task, name, exc)
-            failures.append(event)
-        await journal(event)
-        reach("export_journalled")
-    return Outcome(len(job.formats) - len(failures), tuple(failures))
+    places = asyncio.Semaphore(_AT_ONCE)
+    # Formats of one size share pixels: who would only wait for them waits here, and keeps no thread busy.
+    turns: defaultdict[tuple[int, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def one(export_format: ExportFormat) -> ExportFailed | None:
+        async with turns[export_format.width, export_format.height], places:
+            event: ImageExported | ExportFailed
+            try:
+                event = await _export(run_id, job.task, export_format, source, storage, pools)
+                reach("export_stored")
+            except StorageFullError:
+                raise
+            except Exception as exc:  # noqa: BLE001  (the same)
+                event = _failed(job.task, export_format.name, exc)
+            await journal(event)
+            reach("export_journalled")
+            return event if isinstance(event, ExportFailed) else None
+
+    # The largest first, so that no thread is left alone with one at the end.
+    wanted = sorted((formats[name] for name in job.formats), key=lambda f: -f.width * f.height)
+    results = await _all(one(export_format) for export_format in wanted)
+    failed = tuple(failure for failure in results if failure is not None)
+    return Outcome(len(job.formats) - len(failed), failed)
+
+
+async def _all(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
+    """Return what all return; the first error ends the others and is raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _export(
     run_id: str, task: ImageTask, export_format: ExportFormat, source: Source, storage: Storage, pools: Pools
 ) -> ImageExported:
     key = export_key(run_id, export_format.name, task.task_id, export_format.extension)
-    data = await pools.on_cpu(lambda: _rendered(source, export_format))
-    stored = await pools.on_io(lambda: _put(storage, key, data, export_format))
+    made = await pools.on_cpu(lambda: _rendered(source, export_format))
+    stored = await pools.on_io(lambda: _put(storage, key, made.data, export_format))
     return ImageExported(
         task_id=task.task_id,
         format=export_format.name,
@@ -157,6 +180,8 @@ async def _export(
         height=export_format.height,
         rule=export_format.rule,
         source_sha256=source.sha256,
+        quality=made.quality,
+        notes=made.notes,
     )
 
 
@@ -165,27 +190,10 @@ def _put(storage: Storage, key: str, data: bytes, export_format: ExportFormat) -
     return storage.put(key, data, content_type=export_format.content_type)
 
 
-def _rendered(source: Source, export_format: ExportFormat) -> bytes:
-    known = source.rendered.get(export_format.look)
-    if known is not None:
-        return known
-    height, width = source.pixels.shape[:2]
-    crop = choose_crop(
-        (width, height),
-        (export_format.width, export_format.height),
-        source.figure,
-        safe_area=export_format.safe_area,
-    )
-    data = render_export(
-        source.pixels,
-        crop,
-        export_format,
-        parameters=source.parameters,
-        recipe=source.recipe,
-        xmp=source.xmp,
-    )
-    source.rendered[export_format.look] = data
-    return data
+def _rendered(source: Source, export_format: ExportFormat) -> Rendered:
+    size = (export_format.width, export_format.height)
+    crop = choose_crop(source.size, size, source.figure, safe_area=export_format.safe_area)
+    return source.renderer.render(crop, export_format)
 
 
 async def _open(job: ExportJob, storage: Storage, pools: Pools) -> Source:
@@ -201,20 +209,27 @@ async def _open(job: ExportJob, storage: Storage, pools: Pools) -> Source:
 def _source(job: ExportJob, data: bytes) -> Source:
     if hashlib.sha256(data).hexdigest() != job.record.sha256:
         raise ExportError("SOURCE_CHANGED", f"{job.record.key!r} is not the image that was journalled")
-    metadata, pixels = read_metadata(data), decode(data)
+    pixels, metadata = read_picture(data)
+    figure = figure_of(job.task, job.record, pixels)
     return Source(
-        pixels=pixels,
+        size=(pixels.shape[1], pixels.shape[0]),
         sha256=job.record.sha256,
-        figure=figure_of(job.task, job.record, pixels),
-        parameters=metadata.parameters or "",
-        recipe=metadata.text.get(RECIPE_KEY, ""),
-        xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),
+        figure=figure,
+        renderer=Renderer(
+            pixels,
+            avoid=None if figure is None else bordered(figure.box),
+            parameters=metadata.parameters or "",
+            recipe=metadata.text.get(RECIPE_KEY, ""),
+            xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),
+        ),
     )
 
 
 def _failed(task: ImageTask, format_name: str, error: Exception) -> ExportFailed:
     if isinstance(error, ExportError):
         code, message = error.code, str(error)
+    elif isinstance(error, ByteLimitError):
+        code, message = "BYTE_LIMIT", str(error)
     elif isinstance(error, StorageError):
         code, message = "STORAGE_ERROR", str(error)
     else:

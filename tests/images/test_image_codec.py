@@ -218,3 +218,18 @@ def test_the_error_survives_pickling() -> None:
     with pytest.raises(ImageDataError) as caught:
         decode(b"x")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_png_takes_resolution_profile_and_exif() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 40, 3), dtype=np.uint8)
+    exif = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
+    data = encode_png(pixels, dpi=300, exif=exif, icc=("sRGB", b"a profile"))
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(np.asarray(image), pixels)
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+        assert image.info["icc_profile"] == b"a profile"
+        assert image.info["exif"].endswith(exif)
+        assert "srgb" not in image.info  # a PNG has one or the other
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert image.info["srgb"] == 0
+        assert "dpi" not in image.info

@@ -19,6 +19,7 @@ from posegen.images import (
     encode_png,
     png_text,
     read_metadata,
+    read_picture,
     recipe_json,
 )
 from posegen.records import Avatar, ImageTask, View
@@ -147,3 +148,12 @@ def test_a_foreign_recipe_is_none(text: str) -> None:
 def test_broken_files_are_named() -> None:
     with pytest.raises(ImageDataError):
         read_metadata(b"nothing")
+
+
+def test_a_picture_is_read_with_its_words_at_once() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    data = encode_png(pixels, text={"parameters": "words"}, xmp=digital_source_type_xmp("rendered"))
+    read, metadata = read_picture(data)
+    assert np.array_equal(read, pixels)
+    assert metadata == read_metadata(data)
+    assert metadata.parameters == "words"

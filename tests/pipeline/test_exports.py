@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from posegen.errors import RunInterruptedError, StorageError, StorageFullError
+from posegen.exports.crop import Crop
+from posegen.exports.formats import ExportFormat
 from posegen.exports.metadata import read_exif
+from posegen.exports.render import ByteLimitError, Rendered, Renderer
 from posegen.images import decode, read_metadata
 from posegen.journal import read_run
 from posegen.parameters import BatchParameters, check
-from posegen.pipeline import export_step
 from posegen.pipeline.figure_place import figure_box
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.pipeline.run import open_run, start
@@ -48,7 +50,7 @@ def test_a_run_makes_every_export_and_journals_each(backend: PlainBackend, setti
     assert [(row["exports"], row["exports_failed"]) for row in summary.rows()] == [(3, [])] * 2
     for task in made.tasks:
         exports = summary.state.exports[task.task_id]
-        assert list(exports) == FORMATS
+        assert sorted(exports) == sorted(FORMATS)  # as they are ready
         for name, event in exports.items():
             assert event.key == export_key("r", name, task.task_id, "jpg")
             data = (settings.root / event.key).read_bytes()
@@ -112,6 +114,25 @@ def test_a_failing_export_is_journalled_and_the_image_stays(
     assert str(error) in failure["message"]
 
 
+def test_a_lowered_quality_is_journalled_and_a_limit_not_met_has_its_code(
+    backend: PlainBackend, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(_: Renderer, crop: Crop, entry: ExportFormat) -> Rendered:
+        if entry.name == "facebook":
+            raise ByteLimitError(entry.name, 3_000, 2_000, 70)
+        return Rendered(b"file", 78, ("quality 78 instead of 90, to stay within 2,000 bytes",))
+
+    monkeypatch.setattr(Renderer, "render", render)
+    made = plan(poses=["standing_relaxed"])
+    state = start(made, settings).wait(quiet).state
+    event = state.exports[made.tasks[0].task_id]["tiktok"]
+    assert (event.quality, event.size_bytes) == (78, 4)
+    assert event.notes == ("quality 78 instead of 90, to stay within 2,000 bytes",)
+    failure = state.export_failures[made.tasks[0].task_id]["facebook"]
+    assert failure.code == "BYTE_LIMIT"
+    assert "3,000 bytes at quality 70" in failure.message
+
+
 @pytest.mark.parametrize("damage", ["gone", "changed"])
 def test_an_image_that_is_gone_or_changed_is_not_exported(
     backend: PlainBackend, settings: Settings, damage: str
@@ -172,10 +193,10 @@ def test_an_adopted_image_gets_its_exports(backend: PlainBackend, settings: Sett
 def test_a_failed_export_is_tried_again_when_the_run_is_gone_on_with(
     backend: PlainBackend, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> bytes:
+    def broken(*_: object) -> Rendered:
         raise ValueError("no")
 
-    monkeypatch.setattr(export_step, "render_export", broken)
+    monkeypatch.setattr(Renderer, "render", broken)
     made = plan()
     assert start(made, settings).wait(quiet).facts()["exports_failed"] == 6
     journal_without(settings)
