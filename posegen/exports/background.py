@@ -44,7 +44,7 @@ _GROUND_DEVIATIONS = 2.0
 
 
 def continued(
-    pixels: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, avoid: Box | None = None
+    pixels: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, avoid: Bool | Box | None = None
 ) -> NDArray[np.uint8]:
     """Return the picture with background grown round it.
 
@@ -54,9 +54,10 @@ def continued(
         Not changed; it lies in the result untouched.
     left, top, right, bottom : int
         Pixels to add on each side, 0 or more.
-    avoid : (left, top, right, bottom), optional
-        A box round the figure in the picture's pixels, the centre of the top-left one at (0, 0). Nothing in
-        it is copied; it may reach beyond the picture. Without it only a shallow band is copied from.
+    avoid : bool array, shape (H, W), or (left, top, right, bottom), optional
+        Where the figure is; nothing of it is copied. As a box: in the picture's pixels, the centre of the
+        top-left one at (0, 0), and it may reach beyond the picture; beside a figure that spreads its arms it
+        leaves little to copy. Without it only a shallow band is copied from.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def continued(
     Raises
     ------
     ValueError
-        A negative number of pixels, or a box that is not finite or is inside out.
+        A negative number of pixels, a mask of another shape, or a box that is not finite or is inside out.
 
     References
     ----------
@@ -84,8 +85,12 @@ def continued(
     return np.ascontiguousarray(high.swapaxes(0, 1))
 
 
-def _usable(shape: tuple[int, ...], avoid: Box | None) -> Bool:
-    """Return which pixels lie outside a box, shape (H, W)."""
+def _usable(shape: tuple[int, ...], avoid: Bool | Box | None) -> Bool:
+    """Return which pixels lie outside the figure, shape (H, W)."""
+    if isinstance(avoid, np.ndarray):
+        if avoid.shape != shape or avoid.dtype != np.bool_:
+            raise ValueError(f"the mask must be bool of shape {shape}, not {avoid.dtype} of {avoid.shape}")
+        return ~avoid
     usable = np.ones(shape, np.bool_)
     if avoid is None:
         return usable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,12 +84,15 @@ class Figure:
         How that is known: `measured`, `target` or `mask`.
     whole : bool
         The picture does not cut it, though its box, with room for what was not seen, may reach beyond.
+    silhouette : bool array, shape (H, W), or None
+        Pixels of the picture that it may cover.
     """
 
     box: Box
     facing: float = 0.0
     by: str = "target"
     whole: bool = False
+    silhouette: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
 
 def choose_crop(
@@ -216,13 +219,6 @@ def _seen(box: Box, width: int, height: int) -> Box | None:
     # A pixel's square reaches half a pixel to all sides of its centre.
     seen = (max(0.0, left), max(0.0, top), min(float(width), right + 1), min(float(height), bottom + 1))
     return seen if seen[0] < seen[2] and seen[1] < seen[3] else None
-
-
-def bordered(box: Box, margin: float = MARGIN) -> Box:
-    """Return a box with a free border round it, as a share of its longer side."""
-    left, top, right, bottom = box
-    border = margin * max(right - left, bottom - top)
-    return left - border, top - border, right + border, bottom + border
 
 
 def keypoints_box(keypoints: NDArray[np.float64]) -> Box | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.exports.crop import Box
+from posegen.exports.silhouette import enlarged
 
 _SIDE = 160
 """The picture is looked at so small: longer side in pixels."""
@@ -24,8 +25,8 @@ _LEAST_LENGTH = 0.2
 """Its longer side at least, as a share of the picture's."""
 
 
-def foreground_box(pixels: NDArray[np.uint8]) -> Box | None:
-    """Return the box of what stands out from a plain or evenly shaded ground; None where that cannot be told.
+def foreground(pixels: NDArray[np.uint8]) -> tuple[Box, NDArray[np.bool_]] | None:
+    """Return what stands out from a plain or evenly shaded ground; None where that cannot be told.
 
     The ground is a surface of second degree through the picture's border, for each channel, fitted twice: the
     second time without what stands out at the border. What differs from it by much more than its grain is the
@@ -37,8 +38,8 @@ def foreground_box(pixels: NDArray[np.uint8]) -> Box | None:
 
     Returns
     -------
-    (left, top, right, bottom) or None
-        Pixel centres at whole numbers.
+    (left, top, right, bottom), bool array of shape (H, W); or None
+        Its box, pixel centres at whole numbers, and its outline.
     """
     height, width = pixels.shape[:2]
     scale = min(1.0, _SIDE / max(height, width))
@@ -58,12 +59,13 @@ def foreground_box(pixels: NDArray[np.uint8]) -> Box | None:
     if max((right - left + 1) / size[0], (bottom - top + 1) / size[1]) < _LEAST_LENGTH:
         return None
     across, down = width / size[0], height / size[1]
-    return (
+    box = (
         float(left * across),
         float(top * down),
         float((right + 1) * across - 1),
         float((bottom + 1) * down - 1),
     )
+    return box, enlarged(piece, width, height)
 
 
 def _off_ground(small: NDArray[np.float32]) -> NDArray[np.bool_] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from posegen.errors import PosegenError
 from posegen.exports import jpeg
 from posegen.exports.background import continued
-from posegen.exports.crop import Box, Crop
+from posegen.exports.crop import Crop
 from posegen.exports.formats import ExportFormat
 from posegen.exports.metadata import PROFILE_NAME, exif_block, srgb_profile
 from posegen.exports.resize import Part, check_pixels, joined, resize, strips
@@ -74,7 +74,7 @@ class Renderer:
     ----------
     pixels : uint8 array, shape (H, W, 3)
         sRGB. Must not change meanwhile.
-    avoid : (left, top, right, bottom), optional
+    avoid : bool array, shape (H, W), optional
         Where the figure is: no background is continued from there.
     parameters, recipe : str
         What made the picture, as its PNG says it.
@@ -91,7 +91,7 @@ class Renderer:
         self,
         pixels: NDArray[np.uint8],
         *,
-        avoid: Box | None = None,
+        avoid: NDArray[np.bool_] | None = None,
         parameters: str = "",
         recipe: str = "",
         xmp: str | None = None,
@@ -206,7 +206,7 @@ def crop_pixels(pixels: NDArray[np.uint8], crop: Crop, width: int, height: int) 
 
 
 def _framed(
-    pixels: NDArray[np.uint8], crop: Crop, avoid: Box | None = None
+    pixels: NDArray[np.uint8], crop: Crop, avoid: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint8], Part]:
     """Return the picture with as much background as a crop asks for, and where the crop lies in it."""
     check_pixels(pixels)

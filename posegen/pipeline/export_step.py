@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from posegen.errors import ObjectNotFoundError, PosegenError, StorageError, StorageFullError
-from posegen.exports.crop import Figure, bordered, choose_crop
+from posegen.exports.crop import Figure, choose_crop
 from posegen.exports.formats import ExportFormat, load_formats
 from posegen.exports.render import ByteLimitError, Rendered, Renderer
 from posegen.failpoints import reach
@@ -217,7 +217,7 @@ def _source(job: ExportJob, data: bytes) -> Source:
         figure=figure,
         renderer=Renderer(
             pixels,
-            avoid=None if figure is None else bordered(figure.box),
+            avoid=None if figure is None else figure.silhouette,
             parameters=metadata.parameters or "",
             recipe=metadata.text.get(RECIPE_KEY, ""),
             xmp=digital_source_type_xmp("rendered" if job.record.synthetic else "generated"),

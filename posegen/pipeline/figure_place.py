@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posegen.exports.crop import Box, Figure, facing, keypoints_box
-from posegen.exports.foreground import foreground_box
+from posegen.exports.foreground import foreground
+from posegen.exports.silhouette import along_limbs, around, widened
 from posegen.poses.camera import fit_camera
 from posegen.poses.library import Pose
-from posegen.poses.targets import extents, keypoints, solve_poses
+from posegen.poses.targets import keypoints, solve_poses
 from posegen.records import ImageRecord, ImageTask
+
+COVERED = 0.05
+"""Hair, garments and the shadow at the feet cover so much beyond the body, as a share of its longer side."""
 
 
 def figure_of(
@@ -29,41 +33,53 @@ def figure_of(
     measured : float array, shape (18, 3), optional
         OPENPOSE_18 keypoints that were found in it, in pixels; NaN is a joint that was not found.
     """
+    height, width = pixels.shape[:2]
     if measured is not None:
         box = keypoints_box(measured)
         if box is not None:
-            return Figure(box, facing(measured), "measured", _all_inside(measured, pixels))
-    box = figure_box(task, record)
-    if box is not None and task.pose is not None:
+            covered = along_limbs(measured, width, height)
+            inside = _all_inside(measured, width, height)
+            return Figure(box, facing(measured), "measured", inside, covered)
+    known = _surface(task, record)
+    if known is not None and task.pose is not None:
         target = keypoints(Pose.from_content(task.pose), task.view, task.width, task.height)
-        return Figure(box, facing(target), "target")
-    box = foreground_box(pixels)
-    return None if box is None else Figure(box, 0.0, "mask")
+        box = _box(known)
+        covered = around(known, COVERED * max(box[2] - box[0], box[3] - box[1]), width, height)
+        return Figure(box, facing(target), "target", silhouette=covered)
+    found = foreground(pixels)
+    if found is None:
+        return None
+    box, outline = found
+    return Figure(box, 0.0, "mask", silhouette=widened(outline, COVERED * max(width, height)))
 
 
-def _all_inside(measured: NDArray[np.float64], pixels: NDArray[np.uint8]) -> bool:
+def _all_inside(measured: NDArray[np.float64], width: int, height: int) -> bool:
     """Return whether no joint that was found lies at or beyond the image's edge."""
     places = measured[np.isfinite(measured[:, :2]).all(axis=1), :2]
-    height, width = pixels.shape[:2]
     return bool((places > 1).all() and (places < (width - 2, height - 2)).all())
 
 
 def figure_box(task: ImageTask, record: ImageRecord) -> Box | None:
-    """Return where a task's pose puts the whole body in its image; None where nothing put it there.
+    """Return where a task's pose puts the whole body in its image; None where nothing put it there."""
+    known = _surface(task, record)
+    return None if known is None else _box(known)
+
+
+def _box(points: NDArray[np.float64]) -> Box:
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _surface(task: ImageTask, record: ImageRecord) -> NDArray[np.float64] | None:
+    """Return points all over the body's surface in the image, shape (N, 2); None where nothing put it there.
 
     Only a control map fixes the place: with words alone, a backend puts the figure where it likes.
     """
     if task.pose is None or record.conditioning != "control":
         return None
-    posture = solve_poses([Pose.from_content(task.pose)])
-    camera = fit_camera(posture.samples()[0], task.view.yaw, task.width, task.height)
-    mirrored_width = task.width if task.view.mirrored else None
-    left, top, right, bottom = extents(posture, 0, camera, mirrored_width=mirrored_width)["body"]
+    samples = solve_poses([Pose.from_content(task.pose)]).samples()[0]
+    points = fit_camera(samples, task.view.yaw, task.width, task.height).project(samples)[:, :2]
+    if task.view.mirrored:
+        points[:, 0] = (task.width - 1) - points[:, 0]
     # A backend may answer in another size than it was asked for.
-    across, down = record.width / task.width, record.height / task.height
-    return (
-        (left + 0.5) * across - 0.5,
-        (top + 0.5) * down - 0.5,
-        (right + 0.5) * across - 0.5,
-        (bottom + 0.5) * down - 0.5,
-    )
+    return np.asarray((points + 0.5) * (record.width / task.width, record.height / task.height) - 0.5)

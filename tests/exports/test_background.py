@@ -242,3 +242,27 @@ def test_the_same_picture_gives_the_same_background():
 def test_cutting_is_not_continuing():
     with pytest.raises(ValueError, match="0 or more"):
         continued(np.zeros((4, 4, 3), np.uint8), -1, 0, 0, 0)
+
+
+def test_a_mask_must_be_as_large_as_the_picture() -> None:
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    for mask in (np.zeros((30, 20), np.bool_), np.zeros((20, 30), np.uint8)):
+        with pytest.raises(ValueError, match=r"the mask must be bool of shape \(20, 30\)"):
+            continued(pixels, 1, 1, 1, 1, mask)  # type: ignore[arg-type]
+
+
+def test_beside_spread_arms_texture_is_laid_where_a_box_leaves_none() -> None:
+    rng = np.random.default_rng(5)
+    pixels = (
+        np.repeat(np.repeat(rng.integers(60, 200, (64, 64, 1)), 8, 0), 8, 1).repeat(3, 2).astype(np.uint8)
+    )
+    figure = np.zeros((512, 512), np.bool_)
+    figure[200:260, 6:506] = True
+    figure[60:500, 230:280] = True
+    pixels[figure] = (200, 20, 20)
+    by_mask = continued(pixels, 150, 0, 0, 0, figure)[:, :150].astype(int)
+    by_box = continued(pixels, 150, 0, 0, 0, (6, 60, 506, 500))[:, :150].astype(int)
+    sharp = [np.abs(np.diff(part.mean(axis=2), axis=0)).mean() for part in (by_mask, by_box)]
+    assert sharp[0] > 2 * sharp[1]
+    red = (by_mask[..., 0] > by_mask[..., 1] + 90).mean()
+    assert red < 0.02

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from posegen.exports.foreground import foreground_box
+from posegen.exports.foreground import foreground
 
 
 def ground(height=300, width=240, grain=2.0, slope=40.0):
@@ -17,7 +17,10 @@ def test_what_stands_out_from_a_studio_ground_is_found(grain):
     pixels = ground(grain=grain)
     pixels[60:260, 90:140] = 40, 60, 120
     pixels[5:9, 5:9] = 0  # a speck is no figure
-    left, top, right, bottom = foreground_box(pixels)
+    (left, top, right, bottom), outline = foreground(pixels)
+    assert outline.shape == pixels.shape[:2]
+    assert outline[65:255, 95:135].all()
+    assert outline.mean() < 0.2
     assert (left, top) == pytest.approx((90, 60), abs=4)
     assert (right, bottom) == pytest.approx((139, 259), abs=4)
 
@@ -25,8 +28,7 @@ def test_what_stands_out_from_a_studio_ground_is_found(grain):
 def test_a_figure_that_the_picture_cuts_is_found_too():
     pixels = ground()
     pixels[120:, 90:140] = 40, 60, 120
-    box = foreground_box(pixels)
-    assert box is not None
+    box, _ = foreground(pixels)
     assert box[3] == pytest.approx(299, abs=3)
 
 
@@ -44,4 +46,4 @@ def split():
     "pixels", [ground(), noise(), split(), ground(8, 8), np.zeros((300, 4, 3), np.uint8)]
 )
 def test_where_nothing_stands_out_nothing_is_said(pixels):
-    assert foreground_box(pixels) is None
+    assert foreground(pixels) is None
