@@ -23,9 +23,9 @@ Pixels = NDArray[np.uint8]
 Part = tuple[float, float, float, float]
 """Left, top, right and bottom edge in pixels from the picture's top-left corner."""
 
-STRIP_ROWS = 256
-"""Rows of a strip: a few MB, which stay in the processor's cache until they are encoded. A multiple of 16, so
-that strips end where a JPEG's blocks do."""
+STRIP_ROWS = 128
+"""Rows of a strip, about 1 MB. Smaller ones take threads turns at the interpreter's lock too often, larger ones
+memory. A multiple of 16, so that strips end where a JPEG's blocks do."""
 
 _LANCZOS_REACH = 3
 """Pixels to each side that the filter reads."""
