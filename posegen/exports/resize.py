@@ -24,8 +24,8 @@ Part = tuple[float, float, float, float]
 """Left, top, right and bottom edge in pixels from the picture's top-left corner."""
 
 STRIP_ROWS = 128
-"""Rows of a strip, about 1 MB: for smaller ones threads wait for the interpreter's lock too often. A multiple of
-16, so that strips end where a JPEG's blocks do."""
+"""Rows of a strip, about 1 MB: for smaller ones threads wait for the interpreter's lock too often. A multiple
+of 16, so that strips end where a JPEG's blocks do."""
 
 _LANCZOS_REACH = 3
 """Pixels to each side that the filter reads."""
