@@ -66,11 +66,22 @@ def crop_of(entry: ExportFormat, figure: Figure | None) -> Crop:
     return choose_crop((SIZE, SIZE), size, figure, safe_area=entry.safe_area)
 
 
+def silhouette(figure: Figure) -> NDArray[np.bool_]:
+    """Return an ellipse in the figure's box."""
+    left, top, right, bottom = figure.box
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    across, down = (x - (left + right) / 2) / (right - left), (y - (top + bottom) / 2) / (bottom - top)
+    return np.asarray(across**2 + down**2 <= 0.25)
+
+
 def posegen(picture: Path, pool: ThreadPoolExecutor, figure: Figure | None) -> None:
     """Do what the pipeline does: decode once, the largest first, formats of one size in turn."""
     pixels, metadata = read_picture(picture.read_bytes())
     renderer = Renderer(
-        pixels, parameters=metadata.parameters or "a figure", xmp=digital_source_type_xmp("rendered")
+        pixels,
+        avoid=None if figure is None else silhouette(figure),
+        parameters=metadata.parameters or "a figure",
+        xmp=digital_source_type_xmp("rendered"),
     )
 
     def one(entries: list[ExportFormat]) -> None:

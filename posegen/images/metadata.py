@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen import __version__
+from posegen.images import plain_png
 from posegen.images.codec import opened, pixels_of
 from posegen.records import ImageTask
 
@@ -172,23 +174,29 @@ def read_metadata(data: bytes) -> ImageMetadata:
     """
     with opened(data) as image:
         image.load()  # text may stand after the pixels
-        return _metadata(image)
+        return _metadata(image, getattr(image, "text", {}))
 
 
 def read_picture(data: bytes) -> tuple[NDArray[np.uint8], ImageMetadata]:
-    """Return what `decode` and `read_metadata` do, unpacking the file once.
+    """Return what `decode` and `read_metadata` do, unpacking the file once, and fast if it is a plain PNG.
 
     Raises
     ------
     ImageDataError
         As `decode`.
     """
-    with opened(data) as image:
-        return pixels_of(image), _metadata(image)
+    with opened(data) as image:  # judges the size
+        pixels = plain_png.unpack(data)
+        if pixels is None:
+            return pixels_of(image), _metadata(image, getattr(image, "text", {}))
+        # A plain PNG has all its words before its pixels, and Pillow has read them; of all that it read,
+        # only words are str.
+        words = {key: value for key, value in image.info.items() if isinstance(value, str)}
+        return pixels, _metadata(image, words)
 
 
-def _metadata(image: Image.Image) -> ImageMetadata:
-    text = {key: str(value) for key, value in getattr(image, "text", {}).items()}
+def _metadata(image: Image.Image, words: Mapping[Any, object]) -> ImageMetadata:
+    text = {str(key): str(value) for key, value in words.items()}
     xmp = image.info.get("xmp", b"")
     if isinstance(xmp, bytes):
         xmp = xmp.decode("utf-8", "replace")
