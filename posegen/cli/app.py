@@ -19,7 +19,9 @@ def app(verbose: bool) -> None:
     if verbose:
         from posegen.telemetry import JsonFormatter
 
-        handler = logging.StreamHandler()
+        handler, logs = logging.StreamHandler(), logging.getLogger("posegen")
         handler.setFormatter(JsonFormatter())
-        logging.getLogger("posegen").addHandler(handler)
-        logging.getLogger("posegen").setLevel(logging.DEBUG)
+        logs.addHandler(handler)
+        logs.setLevel(logging.DEBUG)
+        # Whoever calls the command in their own process has their stderr and their loggers back.
+        click.get_current_context().call_on_close(lambda: logs.removeHandler(handler))

@@ -13,6 +13,7 @@ import pytest
 from posegen.credits import ACCOUNTS_FILE, open_accounts
 from posegen.journal import journal_folder, read_segments
 from posegen.pipeline.job import request_stop
+from posegen.storage.atomic import TEMPORARY_PREFIX
 from tests.faults.harness import USER, Child, Story, until
 
 pytestmark = pytest.mark.faults
@@ -60,7 +61,7 @@ def snapshot(run: Story) -> tuple[Any, ...]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for part in ("images", "thumbnails", "exports")
         for path in (folder / part).rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX)
     }
     accounts = open_accounts(run.root / ACCOUNTS_FILE)
     events = [one.events for one in read_segments(journal_folder(run.root, run.run_id))]
