@@ -79,9 +79,9 @@ bench: $(VENV)/.installed-dev  ## Run the benchmarks
 	@for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
 
 lock: $(BIN)/uv  ## Resolve the locked dependencies anew, from the ranges in pyproject.toml
-	@$(COMPILE) pyproject.toml --group build -o requirements.lock
-	@$(COMPILE) pyproject.toml --group build --extra dev -c requirements.lock -o requirements-dev.lock
-	@echo "$(TORCH)" | $(COMPILE) pyproject.toml - --group build --extra dev --extra local -c requirements-dev.lock \
+	@$(COMPILE) pyproject.toml --group build --extra accuracy -o requirements.lock
+	@$(COMPILE) pyproject.toml --group build --extra accuracy --extra dev -c requirements.lock -o requirements-dev.lock
+	@echo "$(TORCH)" | $(COMPILE) pyproject.toml - --group build --extra accuracy --extra dev --extra local -c requirements-dev.lock \
 		$(TORCH_BUILD:%=--no-emit-package %) -o requirements-local.lock
 	@$(COMPILE) --group bootstrap -o requirements-bootstrap.lock
 

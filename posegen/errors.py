@@ -22,6 +22,7 @@ PosegenError
 │   ├── ImageWithheldError     the image was made and must not be shown: its provider or a screen flagged it
 │   ├── OutcomeUnknownError    whether the provider made (and charged) the image cannot be found out
 │   └── ResultGoneError        the provider no longer has the result that is asked for
+├── EstimatorError             a picture's poses could not be estimated (exit code 1)
 ├── CreditsError               the accounts refuse an entry (exit code 1)
 │   ├── InsufficientCreditsError  the user has fewer credits than it costs (exit code 7)
 │   ├── UserLimitError         the user has asked for too many images within an hour (exit code 8)
@@ -303,6 +304,21 @@ class OutcomeUnknownError(BackendError):
 
 class ResultGoneError(BackendError):
     """The provider no longer has (or never had) the result that is asked for."""
+
+
+class EstimatorError(PosegenError):
+    """A pose estimator cannot be started, or gave up on a picture.
+
+    Parameters
+    ----------
+    message : str
+        One sentence.
+    estimator : str
+    """
+
+    def __init__(self, message: str, *, estimator: str = "") -> None:
+        super().__init__(message)
+        self.estimator = estimator
 
 
 class CreditsError(PosegenError):

@@ -154,6 +154,8 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         True for the embedded renderer: says nothing about a generative model.
     notes : tuple of str
         What the user should know: a fallback taken, a parameter without effect.
+    candidate : int
+        Which try for the image this is, from 0; its seed is the task's with this added.
     """
 
     task_id: str
@@ -173,3 +175,52 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     cost_usd: float | None = None
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    candidate: int = 0
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """How well one image shows the pose that was asked for.
+
+    Attributes
+    ----------
+    estimator, estimator_version, weights_sha256 : str
+        What found the keypoints.
+    people : int
+        How many people it found; the figures are of the one that fits the target best, as in COCO's recall.
+    oks : float
+        Object keypoint similarity in [0, 1] over the keypoints that the target shows; 0 if nobody was found.
+    pck_10, pck_20 : float
+        Share of these keypoints within 0.1 and 0.2 torso diameters; 0 if nobody was found.
+    mean_error : float or None
+        Mean distance of the keypoints found, as a share of the body's height; None if none was.
+    angle_error_deg : float or None
+        Mean difference of the angles at elbows, shoulders, hips and knees in the picture.
+    swapped : bool
+        Left and right were taken for each other.
+    counted : int
+        How many keypoints the target shows.
+    keypoints : tuple of float or None
+        As found, COCO_17, each x, y (pixels) and confidence in turn; None where a keypoint was not found, empty
+        if nobody was.
+    duration_ms : float
+        Of the estimator.
+    """
+
+    estimator: str
+    estimator_version: str
+    weights_sha256: str
+    people: int
+    oks: float
+    pck_10: float
+    pck_20: float
+    counted: int
+    mean_error: float | None = None
+    angle_error_deg: float | None = None
+    swapped: bool = False
+    keypoints: tuple[float | None, ...] = ()
+    duration_ms: float = 0.0
+
+    @property
+    def detected(self) -> bool:
+        """Whether anybody was found."""
+        return self.people > 0

@@ -6,6 +6,7 @@ OPENPOSE_18 : order and limb sequence of CMU OpenPose's COCO model as ControlNet
     (huggingface/controlnet_aux, `open_pose/util.py`; reimplemented from the constants).
 COCO_17 : cocodataset.org keypoint order; sigmas from cocodataset/cocoapi `cocoeval.py`.
 BODY_25 : CMU OpenPose output documentation, "Keypoint ordering in C++/Python".
+BLAZEPOSE_33 : MediaPipe's pose landmarker guide, "Pose landmarker model".
 """
 
 from __future__ import annotations
@@ -79,6 +80,15 @@ COCO_17 = Skeleton(
     ),
 )  # fmt: skip
 
+BLAZEPOSE_33: tuple[str, ...] = (
+    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+    "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+    "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
+)  # fmt: skip
+"""Landmarks of MediaPipe's pose model, in its order."""
+
 OPENPOSE_COLORS: tuple[tuple[int, int, int], ...] = (
     (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0),
     (0, 255, 0), (0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255),
@@ -90,6 +100,12 @@ OPENPOSE_FROM_COCO: tuple[int | None, ...] = (
     0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3,
 )  # fmt: skip
 """COCO_17 index of each OPENPOSE_18 keypoint; None is the neck, the shoulders' midpoint."""
+
+COCO_FROM_OPENPOSE: tuple[int, ...] = tuple(OPENPOSE_FROM_COCO.index(i) for i in range(17))
+"""OPENPOSE_18 index of each COCO_17 keypoint."""
+
+COCO_FROM_BLAZEPOSE: tuple[int, ...] = tuple(BLAZEPOSE_33.index(name) for name in COCO_17.keypoints)
+"""BLAZEPOSE_33 index of each COCO_17 keypoint."""
 
 COCO_SIGMAS: FloatArray = np.array(
     [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageRecord, ImageTask, Measurement
 
 SCHEMA = 1
 
@@ -141,6 +141,51 @@ class ImageAdopted(Event, frozen=True, kw_only=True, tag="image_adopted"):
     """An image that an earlier attempt stored, and was killed before journalling, was found."""
 
     record: ImageRecord
+
+
+class ImageMeasured(Event, frozen=True, kw_only=True, tag="image_measured"):
+    """How well a stored image shows its pose was measured."""
+
+    task_id: str
+    measurement: Measurement
+
+
+class MeasureFailed(Event, frozen=True, kw_only=True, tag="measure_failed"):
+    """An image could not be measured; it is there all the same.
+
+    Attributes
+    ----------
+    code : str
+        Stable, upper case.
+    message : str
+        One sentence for people.
+    """
+
+    task_id: str
+    code: str
+    message: str
+
+
+class CandidateRejected(Event, frozen=True, kw_only=True, tag="candidate_rejected"):
+    """A try for an image was made, is durable, and lies below the bar: another is made.
+
+    If none reaches the bar, the best of them becomes the image all the same.
+
+    Attributes
+    ----------
+    task_id : str
+        The image's, whichever candidate this is.
+    record : ImageRecord
+        Of this candidate.
+    measurement : Measurement
+    min_oks : float
+        The bar.
+    """
+
+    task_id: str
+    record: ImageRecord
+    measurement: Measurement
+    min_oks: float
 
 
 class ImageExported(Event, frozen=True, kw_only=True, tag="image_exported"):
@@ -278,6 +323,9 @@ AnyEvent = (
     | TaskWithdrawn
     | ImageStored
     | ImageAdopted
+    | ImageMeasured
+    | MeasureFailed
+    | CandidateRejected
     | ImageExported
     | ExportFailed
     | TaskFailed

@@ -10,13 +10,16 @@ from posegen.journal.events import (
     AnyEvent,
     AttemptFinished,
     AttemptStarted,
+    CandidateRejected,
     CreditsHeld,
     ExportFailed,
     ImageAdopted,
     ImageExported,
+    ImageMeasured,
     ImageStored,
     ImageWithheld,
     Interrupted,
+    MeasureFailed,
     Metric,
     Owner,
     RunPlanned,
@@ -26,7 +29,7 @@ from posegen.journal.events import (
     TaskWithdrawn,
 )
 from posegen.journal.segments import Segment
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageRecord, ImageTask, Measurement
 
 RunStatus = Literal["empty", "unfinished", "interrupted", "waiting", "closed", "refused", "finished"]
 """By the journal alone: "empty" has no plan; "unfinished" is being made, or its process died; "interrupted"
@@ -85,6 +88,12 @@ class RunState:
         By task id, the images made.
     failures : dict of str to TaskFailed
         By task id, those that failed or were withheld, and were not made later.
+    measurements : dict of str to Measurement
+        By task id, the newest of each image.
+    measure_failures : dict of str to MeasureFailed
+        By task id, those that could not be measured, and were not later.
+    rejected : dict of str to list of CandidateRejected
+        By task id, the tries that lie below the bar, whether one of them became the image or not.
     exports : dict of str to dict of str to ImageExported
         By task id and format, the newest of each.
     export_failures : dict of str to dict of str to ExportFailed
@@ -111,6 +120,9 @@ class RunState:
     stored: dict[str, ImageStored | ImageAdopted] = field(default_factory=dict)
     records: dict[str, ImageRecord] = field(default_factory=dict)
     failures: dict[str, TaskFailed] = field(default_factory=dict)
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    measure_failures: dict[str, MeasureFailed] = field(default_factory=dict)
+    rejected: dict[str, list[CandidateRejected]] = field(default_factory=dict)
     exports: dict[str, dict[str, ImageExported]] = field(default_factory=dict)
     export_failures: dict[str, dict[str, ExportFailed]] = field(default_factory=dict)
     unknown: dict[str, TaskUnknown] = field(default_factory=dict)
@@ -252,6 +264,20 @@ def _failed(state: RunState, event: TaskFailed) -> None:
         state.unknown.pop(event.task_id, None)
 
 
+def _measured(state: RunState, event: ImageMeasured) -> None:
+    state.measurements[event.task_id] = event.measurement
+    state.measure_failures.pop(event.task_id, None)
+
+
+def _measure_failed(state: RunState, event: MeasureFailed) -> None:
+    if event.task_id not in state.measurements:  # what was measured stays
+        state.measure_failures[event.task_id] = event
+
+
+def _rejected(state: RunState, event: CandidateRejected) -> None:
+    state.rejected.setdefault(event.task_id, []).append(event)
+
+
 def _exported(state: RunState, event: ImageExported) -> None:
     state.exports.setdefault(event.task_id, {})[event.format] = event
     state.export_failures.get(event.task_id, {}).pop(event.format, None)
@@ -284,6 +310,9 @@ _HANDLERS: dict[type, Callable[[RunState, Any], None]] = {
     TaskWithdrawn: _withdrawn,
     ImageStored: _stored,
     ImageAdopted: _stored,
+    ImageMeasured: _measured,
+    MeasureFailed: _measure_failed,
+    CandidateRejected: _rejected,
     ImageExported: _exported,
     ExportFailed: _export_failed,
     TaskFailed: _failed,

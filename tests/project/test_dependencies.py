@@ -180,8 +180,16 @@ def test_conda_environment_can_be_resolved(project_root, pip_requirements, pytho
     assert unmet(requirements, pins_for(project_root / "requirements.lock", python)) == []
 
 
-def test_conda_environment_installs_posegen_itself(pip_requirements):
-    assert "-e ." in pip_requirements
+def test_conda_environment_installs_posegen_itself_and_what_measures(pip_requirements):
+    assert "-e .[accuracy]" in pip_requirements
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_measures_accuracy_is_locked_without_what_it_does_not_need(project_root, pyproject, python):
+    pins = pins_for(project_root / "requirements.lock", python)
+    lines = pyproject["project"]["optional-dependencies"]["accuracy"]
+    assert unmet([Requirement(line) for line in lines], pins) == []
+    assert not {"jax", "jaxlib", "sounddevice", "opencv-contrib-python"} & set(pins)
 
 
 def test_conda_python_is_one_that_is_tested(pyproject, conda_requirements):

@@ -1,0 +1,124 @@
+"""The pose estimators by name, and which of them can be used here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from posegen.accuracy.estimator import PoseEstimator
+from posegen.errors import ParameterError, UnknownNameError
+
+
+class EstimatorOptions(BaseModel):
+    """Options of an estimator that has none, and the base of those that others have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class EstimatorKind:
+    """An estimator that can be asked for.
+
+    Attributes
+    ----------
+    module, factory : str
+        Where it is; imported only when it is used.
+    packages : tuple of str
+        Modules that must be there.
+    extra : str
+        The optional extra of posegen that brings them.
+    options_type : type
+        Pydantic model of its options.
+    """
+
+    module: str
+    factory: str
+    packages: tuple[str, ...]
+    extra: str
+    options_type: type[EstimatorOptions] = EstimatorOptions
+
+    def missing(self) -> list[str]:
+        """Return what it lacks here, one sentence each; empty when usable."""
+        absent = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        if not absent:
+            return []
+        return [f"{' and '.join(absent)} not installed: pip install 'posegen[{self.extra}]'"]
+
+
+ESTIMATORS: dict[str, EstimatorKind] = {
+    "mediapipe": EstimatorKind("posegen.accuracy.blazepose", "BlazePose", ("mediapipe", "cv2"), "accuracy"),
+}
+"""Every estimator by name; the first is the default."""
+
+DEFAULT_ESTIMATOR = "mediapipe"
+
+
+@dataclass(frozen=True)
+class EstimatorSpec:
+    """An estimator with its options: all that a process needs to open it.
+
+    Attributes
+    ----------
+    name : str
+    options : dict
+        Plain values.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def choose_estimator(name: str, options: Mapping[str, Any]) -> EstimatorSpec | None:
+    """Return the estimator that is asked for; None for "off", and for "auto" where none is installed.
+
+    Parameters
+    ----------
+    name : str
+        "auto" (the default one if it is installed), "off" or a name in `ESTIMATORS`.
+    options : mapping
+        The estimator's own.
+
+    Raises
+    ------
+    UnknownNameError
+        No such estimator.
+    ParameterError
+        It lacks a package or a file, or an option is wrong.
+    """
+    if name == "off":
+        return None
+    if name == "auto":
+        if options:
+            allowed = f"name the estimator that they are for: {', '.join(ESTIMATORS)}"
+            raise ParameterError("estimator_options", f"{dict(options)!r} with estimator 'auto'; {allowed}")
+        return None if ESTIMATORS[DEFAULT_ESTIMATOR].missing() else EstimatorSpec(DEFAULT_ESTIMATOR)
+    if name not in ESTIMATORS:
+        raise UnknownNameError("estimator", name, ["auto", "off", *ESTIMATORS])
+    kind = ESTIMATORS[name]
+    checked = kind.options_type.model_validate(dict(options))
+    lacking = kind.missing()
+    if lacking:
+        raise ParameterError("estimator", f"{name!r} is asked for; {lacking[0]}")
+    return EstimatorSpec(name, checked.model_dump(mode="json", exclude_defaults=True))
+
+
+def open_estimator(spec: EstimatorSpec) -> PoseEstimator:
+    """Return the estimator, its model loaded, in this process.
+
+    Raises
+    ------
+    ImportError
+        A package is missing.
+    """
+    kind = ESTIMATORS[spec.name]
+    factory = getattr(importlib.import_module(kind.module), kind.factory)
+    options = kind.options_type.model_validate(spec.options)
+    estimator: PoseEstimator = factory(
+        **{name: getattr(options, name) for name in type(options).model_fields}
+    )
+    return estimator
