@@ -200,8 +200,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     counted : int
         How many keypoints the target shows.
     keypoints : tuple of float or None
-        As found, COCO_17, each x, y (pixels) and confidence in turn; None where a keypoint was not found, empty
-        if nobody was.
+        As found, COCO_17, each x, y (pixels) and confidence in turn; None where a keypoint was not found,
+        empty if nobody was.
     duration_ms : float
         Of the estimator.
     """

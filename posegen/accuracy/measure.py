@@ -56,8 +56,8 @@ def measure(
     Parameters
     ----------
     people : sequence of Person
-        Everybody who was found. The figures are of the one with the highest OKS: a second person does not hide
-        that the first stands right, and is counted in `people`.
+        Everybody who was found. The figures are of the one with the highest OKS: a second person does not
+        hide that the first stands right, and is counted in `people`.
     target : Target
     info : EstimatorInfo
     duration_ms : float
@@ -98,7 +98,7 @@ def measure(
 
 
 def measured_keypoints(measurement: Measurement) -> FloatArray | None:
-    """Return the keypoints that a measurement keeps, shape (17, 3), NaN being not found; None if nobody was."""
+    """Return the keypoints of a measurement, shape (17, 3), NaN being not found; None if nobody was."""
     if not measurement.keypoints:
         return None
     return np.array(measurement.keypoints, dtype=np.float64).reshape(17, 3)
