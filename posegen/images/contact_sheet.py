@@ -31,6 +31,7 @@ _SHEET_WIDTH = 2200  # tiles shrink from _MAX_TILE so that sheets stay about thi
 _INSET_SHARE = 0.34
 _STROKE_SHARE = 0.0055  # of a tile's shorter side
 _STROKE_EDGE = "#ffffff"
+_SUBTITLE_LINES = 3  # a narrow sheet too says in full what must be said
 _SMOOTH = 3  # lines are drawn so many times larger
 
 
@@ -214,7 +215,7 @@ def _layout(
         doubled=doubled,
         gap=max(6, round(longer * _GAP_SHARE)),
         font=font,
-        header=round(font * 4.6) if headed else 0,
+        header=round(font * (3.3 + 1.3 * _SUBTITLE_LINES)) if headed else 0,
     )
 
 
@@ -243,7 +244,9 @@ def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, title: str, subtitl
         draw.text((layout.gap, layout.gap), _shortened(title, large, width), _INK, large)
     if subtitle:
         top = layout.gap + (round(layout.font * 2.3) if title else 0)
-        draw.text((layout.gap, top), _shortened(subtitle, small, width), _FAINT, small)
+        for line in _wrapped(subtitle, small, width, _SUBTITLE_LINES):
+            draw.text((layout.gap, top), line, _FAINT, small)
+            top += round(layout.font * 1.3)
 
 
 def _boxes(layout: _Layout, corner: tuple[int, int], control_maps: ControlMaps) -> tuple[_Box, _Box | None]:
@@ -348,3 +351,19 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
         else:
             high = middle - 1
     return text[:low].rstrip() + "..."
+
+
+def _wrapped(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float, most: int
+) -> Iterator[str]:
+    """Yield text in lines of at most `width` pixels; the last of `most` lines is shortened to fit."""
+    words = text.split()
+    for number in range(most):
+        if not words:
+            return
+        taken = 1
+        while taken < len(words) and font.getlength(" ".join(words[: taken + 1])) <= width:
+            taken += 1
+        line = words if number == most - 1 else words[:taken]
+        yield _shortened(" ".join(line), font, width)
+        words = words[len(line) :]
