@@ -176,6 +176,16 @@ class RunState:
         """The attempts at the images; exports are made of a run whatever became of it."""
         return [attempt for attempt in self.attempts if attempt.kind != EXPORT]
 
+    @property
+    def rejected_for_good(self) -> tuple[CandidateRejected, ...]:
+        """The tries below the bar that did not become the image, also of images that are not there yet."""
+        return tuple(
+            event
+            for task_id, events in self.rejected.items()
+            for event in events
+            if task_id not in self.records or event.record.candidate != self.records[task_id].candidate
+        )
+
     def task_status(self, task_id: str) -> TaskStatus:
         """Return what became of a task; "pending" also for one that is not in the plan."""
         if task_id in self.records:

@@ -44,12 +44,7 @@ def _rejected_facts(state: RunState) -> dict[str, Any]:
     bar = (state.spec or {}).get("min_oks")
     if bar is None:
         return {}
-    rejected = [
-        event.record
-        for task_id, events in state.rejected.items()
-        for event in events
-        if task_id not in state.records or event.record.candidate != state.records[task_id].candidate
-    ]
+    rejected = [event.record for event in state.rejected_for_good]
     spent = [record.cost_usd for record in rejected if record.cost_usd is not None]
     below = sum(
         task_id in state.measurements and state.measurements[task_id].oks < bar for task_id in state.records
