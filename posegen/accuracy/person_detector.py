@@ -97,7 +97,7 @@ class PersonDetector:
         try:
             boxes, scores = self._people(outputs)
         except (ValueError, IndexError) as exc:
-            raise EstimatorError(f"'{self._model.path}' gave {exc}") from exc
+            raise EstimatorError(f"'{self._model.path}': {exc}") from exc
         boxes = boxes[keep_apart(boxes, scores, self._overlap)] / ratio
         return boxes[(boxes[:, 2:] - boxes[:, :2] >= SMALLEST_PX).all(axis=1)]
 
