@@ -276,17 +276,17 @@ def test_an_answer_that_is_not_finite_is_an_error(tmp_path, value):
 
 
 def test_a_model_that_does_not_run_is_refused(tmp_path):
-    """What it says of its outputs is open, so that it is tried: it looks for a channel that no picture has."""
+    """Its outputs' shapes are open, so that it is tried: what it sees does not fit the shape that it wants."""
     nodes = [
-        helper.make_node("ReduceMax", ["input"], ["one"], axes=[2], keepdims=0),
-        helper.make_node("Gather", ["one", "seventh"], ["simcc_x"], axis=1),
+        helper.make_node("ReduceMax", ["input"], ["level"], keepdims=0),
+        helper.make_node("Cast", ["level"], ["number"], to=TensorProto.INT64),
+        helper.make_node("Add", ["number", "wanted"], ["shape"]),
+        helper.make_node("Reshape", ["input", "shape"], ["simcc_x"]),
         helper.make_node("Identity", ["simcc_x"], ["simcc_y"]),
     ]
     outputs = [(name, TensorProto.FLOAT, ["n", "k", "bins"]) for name in ("simcc_x", "simcc_y")]
-    size = ["n", 3, 96, 96]
-    path = save(
-        tmp_path / "broken.onnx", nodes, [("input", size)], outputs, [("seventh", np.full(17, 7, np.int64))]
-    )
+    wanted = [("wanted", np.array([1, 17, 7], np.int64))]
+    path = save(tmp_path / "broken.onnx", nodes, [("input", ["n", 3, 96, 96])], outputs, wanted)
     with pytest.raises(ParameterError, match=r"broken\.onnx' does not run: "):
         RTMPose(model=path)
 
