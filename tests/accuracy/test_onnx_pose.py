@@ -229,6 +229,25 @@ def test_a_batch_gives_what_one_by_one_gives(tmp_path):
         np.testing.assert_array_equal(one.keypoints, other.keypoints)
 
 
+@pytest.mark.parametrize(("batch", "expected"), [("batch", [2]), (1, [1, 1])])
+def test_people_go_through_at_once_where_the_file_allows_it(tmp_path, batch, expected):
+    boxes = [(20, 40, 110, 160), (150, 30, 310, 230)]
+    pixels, _ = peaks_in(320, 240, *boxes)
+    pose = pose_model(tmp_path / "pose.onnx", batch=batch)
+    detector = dets_model(tmp_path / "detector.onnx", in_input(boxes, 320, 240))
+    estimator = RTMPose(model=pose, detector=detector)
+    session, sizes = estimator._model._session, []
+
+    class Spy:
+        def run(self, names, given):
+            sizes.extend(len(array) for array in given.values())
+            return session.run(names, given)
+
+    estimator._model._session = Spy()
+    assert len(estimator.estimate(pixels)) == 2
+    assert sizes == expected
+
+
 def test_most_people_takes_the_surest_boxes(tmp_path, pose):
     """The detector is equally sure of all; the earlier ones stay."""
     boxes = [(20, 40, 110, 160), (150, 30, 310, 230)]
@@ -276,7 +295,7 @@ def test_an_answer_that_is_not_finite_is_an_error(tmp_path, value):
 
 
 def test_a_model_that_does_not_run_is_refused(tmp_path):
-    """Its outputs' shapes are open, so that it is tried: what it sees does not fit the shape that it wants."""
+    """Its outputs' shapes are open, so that it is tried: its input does not fit the shape that it wants."""
     nodes = [
         helper.make_node("ReduceMax", ["input"], ["level"], keepdims=0),
         helper.make_node("Cast", ["level"], ["number"], to=TensorProto.INT64),

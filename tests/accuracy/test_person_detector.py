@@ -92,6 +92,30 @@ def test_a_raw_output_that_is_not_finite_is_an_error(tmp_path):
         opened(path).find(picture(255, 255, 255))
 
 
+@pytest.mark.parametrize(("values", "fits"), [(5, True), (6, False)])
+def test_a_file_that_says_nothing_of_its_outputs_is_tried(tmp_path, values, fits):
+    nodes = [
+        helper.make_node("ReduceMin", ["input"], ["level"], keepdims=0),
+        helper.make_node("Mul", ["level", "nothing"], ["zero"]),
+        helper.make_node("Cast", ["zero"], ["number"], to=TensorProto.INT64),
+        helper.make_node("Add", ["number", "wanted"], ["shape"]),
+        helper.make_node("Reshape", ["rows", "shape"], ["dets"]),
+    ]
+    row = np.array([8, 4, 24, 30, 0.9, 0], np.float32)[:values]
+    constants = [
+        ("nothing", np.array(0, np.float32)),
+        ("wanted", np.array([1, 1, values], np.int64)),
+        ("rows", row),
+    ]
+    outputs = [("dets", TensorProto.FLOAT, ["batch", "count", "values"])]
+    path = save(tmp_path / "d.onnx", nodes, [("input", [1, 3, 64, 64])], outputs, constants)
+    if fits:
+        np.testing.assert_allclose(opened(path).find(picture(0, 0, 0)), [[16, 8, 48, 60]])
+    else:
+        with pytest.raises(ParameterError, match="is expected"):
+            opened(path)
+
+
 def test_an_input_of_open_size_takes_the_one_that_is_asked_for(tmp_path):
     """It answers one box as large as its input."""
     nodes = [
