@@ -21,7 +21,8 @@ def resized(pixels, width, height):
 
 
 @pytest.mark.parametrize(
-    ("height", "width"), [(100, 200), (200, 100), (64, 64), (30, 20), (1000, 700), (1, 500), (500, 1)]
+    ("height", "width"),
+    [(100, 200), (200, 100), (64, 64), (70, 100), (30, 20), (1000, 700), (1, 500), (500, 1)],
 )
 def test_a_picture_is_fitted_at_the_top_left_and_the_rest_is_grey(height, width):
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
