@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from posegen.accuracy.estimator import PoseEstimator
 from posegen.accuracy.options import EstimatorOptions, OnnxOptions
 from posegen.errors import ParameterError, UnknownNameError
@@ -103,7 +105,10 @@ def choose_estimator(name: str, options: Mapping[str, Any]) -> EstimatorSpec | N
     if name not in ESTIMATORS:
         raise UnknownNameError("estimator", name, ["auto", "off", *ESTIMATORS])
     kind = ESTIMATORS[name]
-    checked = kind.options_type.model_validate(dict(options))
+    try:
+        checked = kind.options_type.model_validate(dict(options))
+    except ValidationError as exc:
+        raise ParameterError("estimator_options", f"of {name!r}: {_problems(exc)}") from None
     lacking = kind.missing()
     if lacking:
         raise ParameterError("estimator", f"{name!r} is asked for; {lacking[0]}")
@@ -111,6 +116,14 @@ def choose_estimator(name: str, options: Mapping[str, Any]) -> EstimatorSpec | N
     if kind.reads_files:
         open_estimator(spec)
     return spec
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what is wrong with each option."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors()
+    )
 
 
 def open_estimator(spec: EstimatorSpec) -> PoseEstimator:

@@ -364,21 +364,22 @@ def test_a_relative_path_means_the_same_everywhere(tmp_path, pose, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({}, "model"),
+        ({}, "model: Field required"),
         ({"model": "no/such/file.onnx"}, r"no/such/file\.onnx' does not exist; the path of a model's \.onnx"),
         ({"model": "."}, "is not a file"),
-        ({"model": None}, "model"),
+        ({"model": None}, "model: "),
         ({"model": "POSE", "detector": "no/such.onnx"}, r"no/such\.onnx' does not exist"),
         ({"model": "POSE", "keypoint_threshold": 0}, "keypoint_threshold"),
         ({"model": "POSE", "detector_size": 100}, "detector_size"),
         ({"model": "POSE", "providers": []}, "providers"),
-        ({"model": "POSE", "weights": "x"}, "weights"),
+        ({"model": "POSE", "weights": "x"}, "weights: Extra inputs"),
     ],
 )
 def test_wrong_options_are_refused(pose, name, options, problem):
     given = {key: str(pose) if value == "POSE" else value for key, value in options.items()}
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(ParameterError, match=problem) as caught:
         choose_estimator(name, given)
+    assert caught.value.parameter == "estimator_options"
 
 
 def test_a_wrong_file_shows_when_it_is_chosen(tmp_path, pose):
