@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from posegen.accuracy.registry import ESTIMATORS
 from posegen.backends import get_backend, options_of
 from posegen.errors import UnknownNameError
 from posegen.exports.formats import load_formats
@@ -80,6 +81,16 @@ class BatchParameters(StrictModel):
     """images at the backend at once"""
     exports: Names = []
     """export formats to make beside each image"""
+    estimator: str = "auto"
+    """what measures pose accuracy: auto (mediapipe if it is installed), off, or an estimator's name"""
+    estimator_options: dict[str, Any] = {}
+    """the estimator's own options"""
+    min_oks: float | None = Field(default=None, gt=0, le=1)
+    """least pose accuracy (OKS) of an image: one below it is tried again with the next seed"""
+    max_candidates: int = Field(default=4, ge=1, le=64)
+    """images made at most for each one that min_oks asks for; the best is kept"""
+    keep_rejected: bool = False
+    """keep the images that min_oks rejects, beside those that are accepted"""
     user: str = Field(default="local", min_length=1, max_length=80, pattern=r"^[\w.@+-]+$")
     """whose credits and statistics the run counts for"""
     project: str = Field(default="posegen", min_length=1, max_length=80)
@@ -137,6 +148,13 @@ class BatchParameters(StrictModel):
             read_avatar(entry)
         return value
 
+    @field_validator("estimator")
+    @classmethod
+    def _known_estimator(cls, value: str) -> str:
+        if value not in ("auto", "off", *ESTIMATORS):
+            raise ValueError(str(UnknownNameError("estimator", value, ["auto", "off", *ESTIMATORS])))
+        return value
+
     @field_validator("backend")
     @classmethod
     def _known_backend(cls, value: str) -> str:
@@ -169,7 +187,27 @@ class BatchParameters(StrictModel):
             )
         if any(not text.strip() for text in self.prompts):
             raise ValueError("prompts: an entry is empty")
+        self._check_measuring()
         return self
+
+    def _check_measuring(self) -> None:
+        if self.estimator not in ("auto", "off"):
+            check(ESTIMATORS[self.estimator].options_type, self.estimator_options, within="estimator_options")
+        elif self.estimator_options:
+            raise ValueError(
+                f"estimator_options: they need an estimator by name ({', '.join(ESTIMATORS)}), "
+                f"not {self.estimator!r}"
+            )
+        if self.min_oks is None:
+            given = self.model_fields_set & {"max_candidates", "keep_rejected"}
+            asked = [name for name in sorted(given) if getattr(self, name) != _default(name)]
+            if asked:
+                raise ValueError(
+                    f"{asked[0]}: needs min_oks; with 1.0 all candidates are made and the best is kept"
+                )
+        elif self.estimator == "off" or self.text_alone:
+            lacking = "an estimator, and it is 'off'" if self.estimator == "off" else "poses"
+            raise ValueError(f"min_oks: {self.min_oks:g} needs {lacking}")
 
     @property
     def text_alone(self) -> bool:
@@ -205,3 +243,7 @@ class BatchParameters(StrictModel):
     def prompt_list(self) -> list[str]:
         """The users' words, one image task each."""
         return list(self.prompts) or [self.prompt]
+
+
+def _default(name: str) -> Any:
+    return BatchParameters.model_fields[name].default

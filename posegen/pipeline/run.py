@@ -137,7 +137,9 @@ class Run:
             while not engine.join(WAIT_SLICE_S):
                 show(engine.progress)
                 sheet = sheet or self._sheet()
-                sheet.add(dict(engine.records))
+                sheet.add(
+                    dict(engine.records), dict(engine.measuring.results) if engine.measuring.on else None
+                )
         except KeyboardInterrupt:
             self.interrupt()
         finally:
