@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from posegen.accuracy.frames import Picture
 from posegen.accuracy.onnx_pose import DWPose, RTMPose
+from posegen.accuracy.process import EstimatorProcess
 from posegen.accuracy.registry import ESTIMATORS, EstimatorSpec, choose_estimator, open_estimator
 from posegen.errors import EstimatorError, ParameterError
 from tests.accuracy.tiny_models import dets_model, fixed_answers, pose_model, raw_model, save
@@ -425,3 +427,14 @@ def test_raw_yolox_from_end_to_end(tmp_path, pose):
     first, second = RTMPose(model=pose, detector=detector).estimate(pixels)
     assert_peaks(first, large_tips, 2.0)
     assert_peaks(second, small_tips, 1.2)
+
+
+def test_it_works_in_a_process_of_its_own(pose):
+    pixels, [tips] = peaks_in(192, 256, (0, 0, 192, 256))
+    process = EstimatorProcess(choose_estimator("rtmpose", {"model": str(pose)}))
+    try:
+        [person] = process.estimate(Picture(pixels.tobytes(), pixels.shape[:2])).people
+        assert process.info == RTMPose(model=pose).info
+    finally:
+        process.close()
+    assert_peaks(person, tips, 2.5)
