@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "parameters": ("batch_parameters", "recovery_parameters"), "poses.library": ("PoseLibrary",),
-    "picture_poses": ("pose_from_picture",), "pipeline.export_run": ("export_run",), "pipeline.plan": ("build_plan",),
-    "pipeline.run": ("open_run", "resume", "start"),
-    "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
+    "pipeline.export_run": ("export_run",), "pipeline.plan": ("build_plan",),
+    "pipeline.run": ("open_run", "resume", "start"), "records": ("Avatar", "View"),
+    "picture_poses": ("pose_from_picture",), "recovery": ("found_runs", "recover"),
 }  # fmt: skip
 
 __all__ = [

@@ -80,9 +80,8 @@ def add_pose(
 def _print(found: PicturePose, file: Path, preview: Path | None) -> None:
     facts = found.facts()
     count = len(found.people)
-    say(
-        f"found     {'1 person' if count == 1 else f'{count} people, of whom'} {found.person.where()} (pixels)"
-    )
+    who = "1 person," if count == 1 else f"{count} people, of whom number"
+    say(f"found     {who} {found.person.where()} (pixels)")
     say(f"pose      {found.pose.id}: {found.pose.description}")
     say(f"seen      from yaw {found.view.yaw:g}, on the {found.pose.support}")
     errors = (

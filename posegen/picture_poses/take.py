@@ -16,18 +16,22 @@ from posegen.errors import ParameterError
 from posegen.picture_poses.people import FoundPerson, Who, choose, number_people
 from posegen.picture_poses.picture_pose import PicturePose
 from posegen.picture_poses.source import SourcePicture, read_source
-from posegen.poses.fitting_3d import FittedBody, fit_landmarks, fit_without_depth
-from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST
+from posegen.poses.fitting_3d import FittedBody, fit_landmarks, fit_without_depth, library_starts
+from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST, angle_indices
 from posegen.poses.pose import read_pose
 from posegen.poses.wording import describe, rests_on
 from posegen.records import View
-from posegen.skeletons import OPENPOSE_18
 
 FloatArray = NDArray[np.float64]
 
 ROUGH_DEG = 20.0
 ROUGH_SHARE = 0.05
 """Fits that are worse than these deserve a word of warning."""
+_MOVED_BY = {
+    "elbow": ("shoulder", "elbow", "forearm", "wrist"), "wrist": ("elbow", "forearm", "wrist"),
+    "knee": ("hip", "knee", "ankle"), "ankle": ("knee", "ankle"),
+}  # fmt: skip
+"""Joints whose angles nothing tells if this keypoint is cut off."""
 TAGS = ("from a picture",)
 
 
@@ -109,9 +113,21 @@ def _open_installed() -> PoseEstimator:
 
 
 def _fit(person: FoundPerson) -> FittedBody:
-    if person.world is None:
-        return fit_without_depth(person.keypoints)
-    return fit_landmarks(person.world, person.keypoints)
+    starts, frozen = library_starts().copy(), _untold(person.cut_off)
+    starts[:, angle_indices(frozen)] = 0.0
+    world = person.known_world
+    if world is None:
+        return fit_without_depth(person.keypoints, starts=starts, frozen=frozen)
+    return fit_landmarks(world, person.keypoints, starts=starts, frozen=frozen)
+
+
+def _untold(cut_off: Sequence[str]) -> list[str]:
+    """Return the angles that nothing tells if these keypoints are cut off: such limbs hang straight."""
+    prefixes = []
+    for keypoint in cut_off:
+        side, _, joint = keypoint.partition("_")
+        prefixes += [f"{side}_{part}." for part in _MOVED_BY.get(joint, ())]
+    return [name for name in ANGLE_NAMES if name.startswith(tuple(prefixes))]
 
 
 def _named(angles: FloatArray) -> dict[str, float]:
@@ -151,8 +167,10 @@ def _notes(person: FoundPerson, fitted: FittedBody) -> list[str]:
         notes.append(f"a rough fit: limbs are {fitted.error_deg:.0f} degrees off what was estimated")
     if fitted.error is not None and fitted.error > ROUGH_SHARE:
         notes.append(f"a rough fit: keypoints are {fitted.error:.0%} of the figure's size off")
-    unseen = np.flatnonzero(~np.isfinite(person.keypoints[:, :2]).all(axis=1))
-    if unseen.size:
-        listed = ", ".join(OPENPOSE_18.keypoints[i].replace("_", " ") for i in unseen)
-        notes.append(f"not seen, so a guess: {listed}")
+    for what, keypoints in (
+        ("outside the picture, so taken for straight", person.cut_off),
+        ("hidden, so a guess", person.hidden),
+    ):
+        if keypoints:
+            notes.append(f"{what}: {', '.join(name.replace('_', ' ') for name in keypoints)}")
     return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,6 +95,7 @@ def fit_pose(
     *,
     body: Body | None = None,
     hands: tuple[str, str] = RELAXED_HANDS,
+    frozen: Collection[str] = (),
 ) -> FittedPose:
     """Return joint angles, near a start, whose keypoints seen from `yaw` lie on the given ones.
 
@@ -110,6 +111,8 @@ def fit_pose(
         Degrees; see `records.View`.
     start : float array, shape (D,)
         Degrees in the order of `joints.ANGLE_NAMES`.
+    frozen : collection of str
+        Angles that keep their start.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def fit_pose(
     target = KeypointTarget(keypoints)
     body = body or load_body()
     start = np.clip(start, LEAST, GREATEST)
-    free = angle_indices(FREE_ANGLES)
+    free = angle_indices(name for name in FREE_ANGLES if name not in frozen)
 
     def residuals(angles: FloatArray) -> FloatArray:
         postures = forward(angles, body, [hands] * len(angles))

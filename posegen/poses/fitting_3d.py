@@ -7,6 +7,7 @@ say more about what lies in the picture's plane, the landmarks what stands out o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from posegen.poses.balance import Balance
 from posegen.poses.body import Body, load_body
 from posegen.poses.camera import view_axes
 from posegen.poses.descent import descend
@@ -49,6 +51,8 @@ STARTS = 4
 LEAST_SEGMENTS = 6
 FIRST_ROUNDS, ROUNDS = 5, 20
 """Steps from every start, and from the best of what they come to."""
+LANDMARKS_PITCH_DEG = 4.0
+"""MediaPipe takes people for a little more upright than a camera that looks 6 degrees down sees them."""
 _YAW = ANGLE_INDEX["root.yaw"]
 
 
@@ -81,12 +85,13 @@ def fit_landmarks(
     keypoints: FloatArray | None = None,
     *,
     starts: FloatArray | None = None,
+    frozen: Collection[str] = (),
     body: Body | None = None,
 ) -> FittedBody:
     """Return joint angles whose limbs point where the landmarks' do, and the view that shows them so.
 
     Damped least squares from the most similar library poses; the rotation about the vertical is solved for
-    first and becomes the view.
+    first and becomes the view. Who stands is kept in balance (`balance`).
 
     Parameters
     ----------
@@ -98,6 +103,8 @@ def fit_landmarks(
         fewer than four are left aside.
     starts : float array, shape (N, D), optional
         Angles to begin from; by default those of the library and their mirror images.
+    frozen : collection of str
+        Angles that keep their start.
     body : Body, optional
         The female body unless given.
 
@@ -107,7 +114,7 @@ def fit_landmarks(
         Wrong shapes, or too few landmarks are known.
     """
     body = body or load_body()
-    target = _Target(world, keypoints, body)
+    target = _Target(world, keypoints, body, frozen)
     begun = target.nearest(library_starts() if starts is None else np.clip(starts, LEAST, GREATEST))
     tried = [target.fit(start, start.angles, FIRST_ROUNDS) for start in begun]
     best = int(np.argmin([cost for _, cost in tried]))
@@ -117,7 +124,11 @@ def fit_landmarks(
 
 
 def fit_without_depth(
-    keypoints: FloatArray, *, starts: FloatArray | None = None, body: Body | None = None
+    keypoints: FloatArray,
+    *,
+    starts: FloatArray | None = None,
+    frozen: Collection[str] = (),
+    body: Body | None = None,
 ) -> FittedBody:
     """Return joint angles and a view whose keypoints lie on the picture's; their depth is a guess.
 
@@ -128,7 +139,7 @@ def fit_without_depth(
     ----------
     keypoints : float array, shape (18, 3)
         OPENPOSE_18: x, y in pixels, and visibility. Points that are not finite do not count.
-    starts, body
+    starts, frozen, body
         As `fit_landmarks`.
 
     Raises
@@ -149,7 +160,7 @@ def fit_without_depth(
     for place in order:
         which, start = divmod(int(place), len(begun))
         angles, yaw = facing_front(begun[start], float(yaws[which]))
-        fits.append((fit_pose(keypoints, yaw, angles, body=body), yaw))
+        fits.append((fit_pose(keypoints, yaw, angles, body=body, frozen=frozen), yaw))
     fitted, yaw = min(fits, key=lambda fit: fit[0].error)
     return FittedBody(*facing_front(fitted.angles, yaw), error_deg=None, error=fitted.error)
 
@@ -188,7 +199,9 @@ class _Start(NamedTuple):
 class _Target:
     """What the body is fitted to."""
 
-    def __init__(self, world: FloatArray, keypoints: FloatArray | None, body: Body) -> None:
+    def __init__(
+        self, world: FloatArray, keypoints: FloatArray | None, body: Body, frozen: Collection[str]
+    ) -> None:
         if world.shape != (33, 3) or (keypoints is not None and keypoints.shape != (18, 3)):
             given = "none" if keypoints is None else str(keypoints.shape)
             raise ValueError(
@@ -202,7 +215,7 @@ class _Target:
             )
         self.seen, self.weights = seen[self.known], SEGMENT_WEIGHTS[self.known]
         self.body = body
-        self.free = angle_indices(FREE_ANGLES_3D)
+        self.free = angle_indices(name for name in FREE_ANGLES_3D if name not in frozen)
         # Which way a body lies or leans is no habit: the root leaves its start for nothing.
         self.held = np.array([i for i in self.free if not ANGLE_NAMES[i].startswith("root.")])
         enough = keypoints is not None and np.isfinite(keypoints[:, :2]).all(axis=1).sum() >= LEAST_COUNTED
@@ -210,7 +223,7 @@ class _Target:
 
     def in_world(self, yaw: float) -> FloatArray:
         """Return the directions in world axes, if the picture is the view from `yaw`; shape (S, 3)."""
-        return np.asarray(self.seen @ view_axes(yaw))
+        return np.asarray(self.seen @ view_axes(yaw, LANDMARKS_PITCH_DEG))
 
     def nearest(self, starts: FloatArray) -> list[_Start]:
         """Return the starts that are most like the landmarks, turned to the front, each with its view."""
@@ -230,6 +243,8 @@ class _Target:
         seen = self.in_world(start.yaw)
         scale = np.sqrt(self.weights)[:, None] / DIRECTION_SHARE
 
+        balance = Balance.of(forward(angles[None], self.body), start.yaw)
+
         def residuals(tried: FloatArray) -> FloatArray:
             postures = forward(tried, self.body)
             off = (directions(landmarks(postures))[:, self.known] - seen) * scale
@@ -237,6 +252,8 @@ class _Target:
             parts = [off.reshape(len(tried), -1), 0.1 * left]
             if self.keypoints is not None:
                 parts.append(self.keypoints.offsets(postures, start.yaw) / RESIDUAL_SHARE)
+            if balance is not None:
+                parts.append(balance.residuals(postures))
             return np.concatenate(parts, axis=1)
 
         return descend(residuals, angles, self.free, rounds=rounds)
