@@ -19,7 +19,12 @@ ROUNDS = 14
 
 
 def descend(
-    residuals: Residuals, start: FloatArray, free: NDArray[np.int64], *, rounds: int = ROUNDS
+    residuals: Residuals,
+    start: FloatArray,
+    free: NDArray[np.int64],
+    *,
+    rounds: int = ROUNDS,
+    enough: float = 0.0,
 ) -> tuple[FloatArray, float]:
     """Return the angles of a least sum of squared residuals near a start, and that sum.
 
@@ -34,6 +39,8 @@ def descend(
         Indices of the angles that may change.
     rounds : int
         Most steps that are taken.
+    enough : float
+        A step that gains less than this share of the sum is the last.
 
     References
     ----------
@@ -56,7 +63,10 @@ def descend(
                 break
             damping *= 10
             continue
+        gained = 1 - costs[best] / (current**2).sum()
         angles, current = candidates[best], tried[best]
+        if gained < enough:
+            break
         damping *= (0.2, 1.0, 8.0)[best]
     return angles, float((current**2).sum())
 

@@ -51,6 +51,7 @@ STARTS = 4
 LEAST_SEGMENTS = 6
 FIRST_ROUNDS, ROUNDS = 5, 20
 """Steps from every start, and from the best of what they come to."""
+ENOUGH = 0.003
 LANDMARKS_PITCH_DEG = 4.0
 """MediaPipe takes people for a little more upright than a camera that looks 6 degrees down sees them."""
 _YAW = ANGLE_INDEX["root.yaw"]
@@ -256,7 +257,7 @@ class _Target:
                 parts.append(balance.residuals(postures))
             return np.concatenate(parts, axis=1)
 
-        return descend(residuals, angles, self.free, rounds=rounds)
+        return descend(residuals, angles, self.free, rounds=rounds, enough=ENOUGH)
 
     def errors(self, angles: FloatArray, yaw: float) -> tuple[float, float | None]:
         """Return the errors of a fit, as `FittedBody` has them."""
