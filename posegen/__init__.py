@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from posegen.parameters import batch_parameters, recovery_parameters
+    from posegen.picture_poses import pose_from_picture
     from posegen.pipeline.export_run import export_run
     from posegen.pipeline.measure_run import measure_run
     from posegen.pipeline.plan import build_plan
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 _WHERE = {
     "parameters": ("batch_parameters", "recovery_parameters"), "poses.library": ("PoseLibrary",),
     "pipeline.export_run": ("export_run",), "pipeline.measure_run": ("measure_run",),
-    "pipeline.plan": ("build_plan",),
-    "pipeline.run": ("open_run", "resume", "start"),
-    "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
+    "pipeline.plan": ("build_plan",), "pipeline.run": ("open_run", "resume", "start"),
+    "picture_poses": ("pose_from_picture",), "records": ("Avatar", "View"),
+    "recovery": ("found_runs", "recover"),
 }  # fmt: skip
 
 __all__ = [
     "Avatar", "PoseLibrary", "View", "batch_parameters", "build_plan", "export_run", "found_runs",
-    "measure_run", "open_run", "recover", "recovery_parameters", "resume", "start",
+    "measure_run", "open_run", "pose_from_picture", "recover", "recovery_parameters", "resume", "start",
 ]  # fmt: skip
 
 
