@@ -9,7 +9,7 @@ from pathlib import Path
 
 from posegen.errors import RunConflictError, RunInterruptedError
 from posegen.journal import RunPlanned, RunState, read_run, run_exists
-from posegen.parameters.batch import DEFAULT_CONCURRENCY
+from posegen.parameters.pictures import DEFAULT_CONCURRENCY
 from posegen.pipeline.attempt import Begin, begin_attempt, check_resumable
 from posegen.pipeline.engine import DRAIN_S, Engine
 from posegen.pipeline.obtain import UnknownPolicy
