@@ -17,6 +17,7 @@ FAILPOINTS: tuple[str, ...] = (
     "image_generated",
     "image_stored",
     "thumbnail_stored",
+    "candidate_rejected",
     "image_journalled",
     "task_failed_journalled",
     "export_stored",

@@ -130,6 +130,9 @@ class Settings(BaseModel):
         `POSEGEN_IMAGE_SCREENING`: what looks at finished images.
     image_screening_threshold : float
         `POSEGEN_IMAGE_SCREENING_THRESHOLD`: least confidence that an image is withheld for.
+    estimator : str
+        `POSEGEN_ESTIMATOR`: what measures pose accuracy where a batch leaves it open: "auto" (mediapipe if it
+        is installed), "off" or "mediapipe".
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
@@ -164,6 +167,7 @@ class Settings(BaseModel):
     export_formats: Path | None = None
     image_screening: Literal["off", "nudenet"] = "off"
     image_screening_threshold: float = Field(default=IMAGE_SCREENING_THRESHOLD, gt=0, le=1)
+    estimator: Literal["auto", "off", "mediapipe"] = "auto"
     kernel_parent_pid: int | None = None
 
     @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url")
@@ -201,6 +205,7 @@ VARIABLES: dict[str, str] = {
     "export_formats": "POSEGEN_EXPORT_FORMATS",
     "image_screening": "POSEGEN_IMAGE_SCREENING",
     "image_screening_threshold": "POSEGEN_IMAGE_SCREENING_THRESHOLD",
+    "estimator": "POSEGEN_ESTIMATOR",
     "kernel_parent_pid": "JPY_PARENT_PID",
 }
 """Environment variable of each setting."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from posegen.backends import get_backend, options_of
 from posegen.errors import UnknownNameError
@@ -28,6 +28,12 @@ class BatchParameters(PictureParameters):
     """how the pose is asked for; auto takes the best the backend can do"""
     exports: Names = []
     """export formats to make beside each image"""
+    min_oks: float | None = Field(default=None, gt=0, le=1)
+    """least pose accuracy (OKS) of an image: one below it is tried again with the next seed"""
+    max_candidates: int = Field(default=4, ge=1, le=64)
+    """images made at most for each one that min_oks asks for; the best is kept"""
+    keep_rejected: bool = False
+    """keep the images that min_oks rejects, beside those that are accepted"""
 
     @field_validator("exports")
     @classmethod
@@ -59,7 +65,20 @@ class BatchParameters(PictureParameters):
                 "nothing is selected: give poses (ids or 'all'), categories or search words, "
                 "or prompts for images from text alone"
             )
+        self._check_gate()
         return self
+
+    def _check_gate(self) -> None:
+        if self.min_oks is None:
+            given = self.model_fields_set & {"max_candidates", "keep_rejected"}
+            asked = [name for name in sorted(given) if getattr(self, name) != _default(name)]
+            if asked:
+                raise ValueError(
+                    f"{asked[0]}: needs min_oks; with 1.0 all candidates are made and the best is kept"
+                )
+        elif self.estimator == "off" or self.text_alone:
+            lacking = "an estimator, and it is 'off'" if self.estimator == "off" else "poses"
+            raise ValueError(f"min_oks: {self.min_oks:g} needs {lacking}")
 
     @property
     def text_alone(self) -> bool:
@@ -79,3 +98,7 @@ class BatchParameters(PictureParameters):
         if self.poses is not None:
             return tuple(self.poses)
         return () if (self.categories or self.search.strip() or self.prompts) else DEFAULT_POSES
+
+
+def _default(name: str) -> Any:
+    return BatchParameters.model_fields[name].default

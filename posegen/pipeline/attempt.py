@@ -26,8 +26,11 @@ from posegen.journal import (
 )
 from posegen.moderation import open_moderation
 from posegen.pipeline.engine import Engine
+from posegen.pipeline.estimators import estimators_for
 from posegen.pipeline.export_step import missing_exports
+from posegen.pipeline.gate import Gate, rejected_for_good
 from posegen.pipeline.job import STOP_FILE, Job
+from posegen.pipeline.measure_step import unmeasured
 from posegen.pipeline.obtain import UnknownPolicy
 from posegen.pipeline.paying import Payment, check_credits, pay_for
 from posegen.records import ImageTask
@@ -75,7 +78,9 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
     InsufficientCreditsError, UserLimitError
         Nothing is held.
     ParameterError
-        What moderation needs is missing or wrong.
+        What moderation or measuring needs is missing or wrong.
+    EstimatorError
+        A gate needs an estimator that cannot be opened.
     StorageError, JournalError
         The folder cannot be written.
     """
@@ -94,6 +99,7 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         planned = begin.planned if state.spec_hash is None else None
         check_backends(planned.tasks if planned is not None else state.pending, settings)
         moderation = open_moderation(settings)
+        estimators = estimators_for((state if planned is None else planned).spec or {}, settings)
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks), begin.run_id)
         writer = SegmentWriter.open(
@@ -107,11 +113,12 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
             state = _state(settings.root, begin.run_id)
         payment = _pay(settings, state, writer)
         engine = Engine(
-            _job(begin, state, settings, writer.number),
+            _job(begin, state, settings, writer.number, measure=estimators is not None),
             open_storage(settings.storage_mode, settings.root),
             writer,
             settings,
             moderation=moderation,
+            estimators=estimators,
             price=payment.per_image,
             settle=lambda: payment.settle(read_run(settings.root, begin.run_id)),
             stop_if=reason_to_stop(settings, begin.run_id, writer.number),
@@ -176,7 +183,8 @@ def _pay(settings: Settings, state: RunState, writer: SegmentWriter) -> Payment:
         raise
 
 
-def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job:
+def _job(begin: Begin, state: RunState, settings: Settings, attempt: int, *, measure: bool) -> Job:
+    gate = Gate.of(state)
     formats = tuple(dict.fromkeys((state.spec or {}).get("exports", ())))
     return Job(
         run_id=begin.run_id,
@@ -190,6 +198,9 @@ def _job(begin: Begin, state: RunState, settings: Settings, attempt: int) -> Job
         policy=begin.unknown,
         formats=formats,
         unexported=missing_exports(state, formats),
+        unmeasured=unmeasured(state) if measure else (),
+        gate=gate,
+        unwanted=rejected_for_good(state) if gate is not None and not gate.keep_rejected else (),
     )
 
 

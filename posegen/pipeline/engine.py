@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from posegen.accuracy.process import EstimatorPool
 from posegen.backends import Backend, get_backend
 from posegen.errors import (
     BackendUnavailableError,
@@ -43,8 +44,10 @@ from posegen.moderation import Moderation
 from posegen.pipeline.at_exit import PROCESS_ENDED, stop_at_exit
 from posegen.pipeline.export_step import ExportJob, make_exports
 from posegen.pipeline.failures import failed_event
+from posegen.pipeline.gate import Accepted, GateKeeper, drop
 from posegen.pipeline.job import STOP_FILE, Job
-from posegen.pipeline.obtain import Earlier, obtain_image
+from posegen.pipeline.measuring import Measuring
+from posegen.pipeline.obtain import Earlier, How, obtain_image
 from posegen.pipeline.progress import Progress
 from posegen.pipeline.task_pools import NotStartedError, TaskPools
 from posegen.records import ImageRecord, ImageTask
@@ -75,6 +78,8 @@ class Engine:
     ----------
     moderation : Moderation, optional
         Screens prompts and images; by default nothing is screened.
+    estimators : EstimatorPool, optional
+        Measure how well images show their poses; by default nothing is measured.
     price : int
         Credits of one image, which one that fails gives back.
     settle : callable, optional
@@ -93,6 +98,7 @@ class Engine:
         settings: Settings,
         *,
         moderation: Moderation | None = None,
+        estimators: EstimatorPool | None = None,
         price: int = 0,
         settle: Callable[[], None] | None = None,
         stop_if: Callable[[], str | None] = lambda: None,
@@ -107,9 +113,11 @@ class Engine:
         self._writer = writer
         self.settings = settings
         self.moderation = moderation or Moderation()
+        self.measuring = Measuring(estimators, storage, self._journal, self._stopping)
         self._http: Client | None = None
         self.places = asyncio.Semaphore(job.concurrency)
         self._drain_until: float | None = None
+        self._told = False
         self._cpu = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="posegen-cpu")
         self._io = ThreadPoolExecutor(8, thread_name_prefix="posegen-io")
         self.records: dict[str, ImageRecord] = {}
@@ -156,6 +164,7 @@ class Engine:
             self._progress = replace(self._progress, elapsed_s=self._elapsed_s())
             self._cpu.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
+            self.measuring.close()
             self._at_end()
             self._finished.set()
 
@@ -189,34 +198,59 @@ class Engine:
         return "waiting" if self._progress.waiting else "finished"
 
     async def _work(self) -> None:
-        if self._queue:
+        if self._queue or self.job.unmeasured:
             await self._look()  # so that what is to stop at once begins nothing
-        # The others prepare the next images and store the last ones: as many as may leave the backend at one
-        # moment. With 1, one follows the other.
-        most = self.job.concurrency
-        beside = min(most, MOST_PREPARED) + self.settings.cpu_threads if most > 1 else 0
-        count = min(most + beside, len(self._queue))
-        workers = [asyncio.create_task(self._worker()) for _ in range(count)]
+        if self.job.unwanted:
+            await self.on_io(lambda: drop(self.job.unwanted, self._storage))
+        makers = self._makers()
+        posed = sum(task.pose is not None for task in self.job.tasks)
+        measurers = self.measuring.start(self.job.unmeasured, posed)
         watcher = asyncio.create_task(self._watch())
-        pending: set[asyncio.Task[None]] = set(workers)
-        told = False
-        while pending:
-            done, pending = await asyncio.wait(pending, timeout=0.05, return_when=asyncio.FIRST_EXCEPTION)
-            for worker in done:
-                self._fail(worker.exception())
-            if self.stop_reason and not told:
-                told = True
-                if self.error is None:  # before the drain: it may be cut short
-                    await self._journal(Interrupted(reason=self.stop_reason))
-            if self._drain_until is not None and time.monotonic() > self._drain_until:
-                break
-        for left in (*pending, watcher):
-            left.cancel()
-        await asyncio.gather(*pending, watcher, return_exceptions=True)
+        left = await self._follow(makers, measurers)
+        for one in (*left, watcher):
+            one.cancel()
+        await asyncio.gather(*left, watcher, return_exceptions=True)
         if self.error is not None:
             raise self.error
-        if self.stop_reason and not told:
+        await self._tell()
+
+    def _makers(self) -> set[asyncio.Task[None]]:
+        """Begin to make images.
+
+        Those beyond the concurrency prepare the next images and store the last ones: as many as may leave the
+        backend at one moment. With 1, one follows the other.
+        """
+        most = self.job.concurrency
+        beside = min(most, MOST_PREPARED) + self.settings.cpu_threads if most > 1 else 0
+        return {asyncio.create_task(self._worker()) for _ in range(min(most + beside, len(self._queue)))}
+
+    async def _follow(
+        self, makers: set[asyncio.Task[None]], measurers: list[asyncio.Task[None]]
+    ) -> set[asyncio.Task[None]]:
+        """Wait for the end of all; return what is left when the time for what was in flight is over."""
+        pending = {*makers, *measurers}
+        while pending:
+            if pending.isdisjoint(makers):
+                self._measure_the_rest()
+            done, pending = await asyncio.wait(pending, timeout=0.05, return_when=asyncio.FIRST_EXCEPTION)
+            for one in done:
+                self._fail(one.exception())
+            if self.error is None:  # before the drain: it may be cut short
+                await self._tell()
+            if self._drain_until is not None and time.monotonic() > self._drain_until:
+                break
+        return pending
+
+    async def _tell(self) -> None:
+        """Journal that the attempt was told to stop, once."""
+        if self.stop_reason and not self._told:
+            self._told = True
             await self._journal(Interrupted(reason=self.stop_reason))
+
+    def _measure_the_rest(self) -> None:
+        self.measuring.no_more()
+        if self.measuring.behind:
+            self._progress = replace(self._progress, latest=f"{self.measuring.behind} left to measure")
 
     def _fail(self, error: BaseException | None) -> None:
         """Remember what ends the whole attempt (a full disk, a lost journal) and start nothing more."""
@@ -250,12 +284,8 @@ class Engine:
     async def _one(self, task: ImageTask) -> None:
         """Obtain one image and journal how that went. A failing image never stops the others."""
         reach("task_taken")
-        pools = TaskPools(self, task)
-        submissions = self.job.submissions.get(task.task_id, ())
-        earlier = Earlier(self.job.may_be_stored, submissions, self.job.policy)
         try:
-            backend = self._backend(task.backend)
-            record, how = await obtain_image(self.job.run_id, task, backend, self._storage, pools, earlier)
+            accepted = await self._accepted(task)
         except (StorageError, JournalError):
             raise
         except NotStartedError:
@@ -276,12 +306,32 @@ class Engine:
             reach("task_failed_journalled")
             self._count("failed", task, f"failed: {failed.code}")
             return
+        record, how = accepted.record, accepted.how
         await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
         reach("image_journalled")
         self.records[record.task_id] = record
         self._count(how, task, f"{record.duration_ms / 1000:.2f} s" if how == "made" else how)
+        if accepted.measured is not None:
+            await self.measuring.keep(accepted.measured)
+        else:
+            self.measuring.later(task, record)
+        if self.job.gate is not None and not self.job.gate.keep_rejected:
+            await self.on_io(lambda: drop(accepted.others, self._storage))
         await self._export(ExportJob(task, record, self.job.formats))
         reach("exports_made")
+
+    async def _accepted(self, task: ImageTask) -> Accepted:
+        """Return the task's image: the first that can be had, or the one that passes the gate."""
+        if self.job.gate is None or task.pose is None:
+            return Accepted(*await self._obtain(task))
+        keeper = GateKeeper(self.job.gate, self.measuring, self._journal, self._stopping, self._say)
+        return await keeper.best_of(task, self._obtain)
+
+    async def _obtain(self, task: ImageTask) -> tuple[ImageRecord, How]:
+        submissions = self.job.submissions.get(task.task_id, ())
+        earlier = Earlier(self.job.may_be_stored, submissions, self.job.policy)
+        backend, pools = self._backend(task.backend), TaskPools(self, task)
+        return await obtain_image(self.job.run_id, task, backend, self._storage, pools, earlier)
 
     async def _export(self, job: ExportJob) -> None:
         """Make the exports of a journalled image; one that fails is journalled and stops nothing."""
@@ -290,12 +340,18 @@ class Engine:
         pools = TaskPools(self, job.task)
         outcome = await make_exports(self.job.run_id, job, self._storage, pools, self._journal)
         note = f"{outcome.made} exports" + (f", {outcome.failed} failed" if outcome.failed else "")
-        self._progress = replace(self._progress, latest=f"{job.task.pose_id or 'text'} {note}")
+        self._say(job.task, note)
 
     def _backend(self, name: str) -> Backend:
         if name not in self._backends:
             self._backends[name] = get_backend(name)
         return self._backends[name]
+
+    def _stopping(self) -> bool:
+        return self.stop_reason is not None
+
+    def _say(self, task: ImageTask, note: str) -> None:
+        self._progress = replace(self._progress, latest=f"{task.pose_id or 'text'} {note}")
 
     def _count(self, what: str, task: ImageTask, note: str) -> None:
         latest = f"{task.pose_id or 'text'} {note}"
@@ -314,8 +370,7 @@ class Engine:
 
     def show_share(self, task: ImageTask, share: float) -> None:
         """Show how far one image is."""
-        latest = f"{task.pose_id or 'text'} {min(max(share, 0.0), 1.0):.0%}"
-        self._progress = replace(self._progress, latest=latest)
+        self._say(task, f"{min(max(share, 0.0), 1.0):.0%}")
 
     @property
     def http(self) -> Client:

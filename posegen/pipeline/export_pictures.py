@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from posegen.exports.formats import EXTENSIONS, ExportFormat
 from posegen.journal import ExportFailed, ImageExported, RunState
+from posegen.pipeline.candidates import made_task
 from posegen.pipeline.export_check import follows
 from posegen.pipeline.export_choice import Choice
 from posegen.pipeline.task_names import file_stem
@@ -44,7 +45,7 @@ def exported_pictures(state: RunState, choice: Choice) -> list[Picture]:
         record = state.records.get(task.task_id)
         if record is None:
             continue
-        stem = file_stem(task, len(state.tasks))
+        stem = file_stem(made_task(task, record), len(state.tasks))
         exports = state.exports.get(task.task_id, {})
         failures = state.export_failures.get(task.task_id, {})
         for one in choice.formats:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from posegen.journal import TaskSubmitted
 from posegen.pipeline.export_step import ExportJob
+from posegen.pipeline.gate import Gate
 from posegen.pipeline.obtain import UnknownPolicy
-from posegen.records import ImageTask
+from posegen.records import ImageRecord, ImageTask
 from posegen.storage.atomic import storage_error
 
 STOP_FILE = "stop"
@@ -55,6 +56,12 @@ class Job:
         Export formats to make beside each image.
     unexported : tuple of ExportJob
         Images journalled by earlier attempts whose exports are missing.
+    unmeasured : tuple of (ImageTask, ImageRecord)
+        Images journalled by earlier attempts that are to be measured.
+    gate : Gate or None
+        What is insisted on.
+    unwanted : tuple of ImageRecord
+        Rejected tries of earlier attempts, to be deleted.
     """
 
     run_id: str
@@ -68,3 +75,6 @@ class Job:
     policy: UnknownPolicy | None = None
     formats: tuple[str, ...] = ()
     unexported: tuple[ExportJob, ...] = ()
+    unmeasured: tuple[tuple[ImageTask, ImageRecord], ...] = ()
+    gate: Gate | None = None
+    unwanted: tuple[ImageRecord, ...] = ()

@@ -14,17 +14,19 @@ from typing import Any
 import msgspec
 
 from posegen import credits as prices
+from posegen.accuracy.registry import DEFAULT_ESTIMATOR, ESTIMATORS
 from posegen.backends import Backend, NoOptions, get_backend, options_of
 from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
 from posegen.moderation import refusals
 from posegen.parameters import BatchParameters
 from posegen.pipeline.control import control_map_sha256
+from posegen.pipeline.estimators import estimator_of
 from posegen.pipeline.progress import duration
 from posegen.pipeline.tables import html_table
 from posegen.poses.library import Pose, PoseLibrary
 from posegen.records import Avatar, Conditioning, ImageTask, View
-from posegen.settings import load_settings
+from posegen.settings import Settings, load_settings
 from posegen.telemetry import logger
 
 MAX_IMAGES = 20_000
@@ -84,6 +86,7 @@ class Plan:
             "backend": parameters.backend,
             "conditioning": ", ".join(f"{name} {count}" for name, count in conditioning.items()),
             "exports": list(dict.fromkeys(parameters.exports)),
+            "accuracy": self._measured_by(settings),
             "credits": self.cost_credits,
             "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
             "run_id": parameters.run_id or "made from the time at the start",
@@ -91,6 +94,15 @@ class Plan:
             "lacks": get_backend(parameters.backend).missing(settings),
             "notes": list(self.notes),
         }
+
+    def _measured_by(self, settings: Settings) -> str:
+        if self.parameters.text_alone:
+            return "not measured: there are no poses"
+        chosen = estimator_of(self.spec, settings)
+        if chosen is not None:
+            return f"measured by {chosen.name}"
+        lacking = ESTIMATORS[DEFAULT_ESTIMATOR].missing()
+        return "not measured" + (f": {lacking[0]}" if lacking else "")
 
     def __repr__(self) -> str:
         """Name the number of images and their price."""
@@ -184,7 +196,8 @@ def build_plan(
         if on_task is not None:
             on_task()
     refused = refusals(tasks.values(), load_settings())
-    notes = (*refused, *_notes(parameters, backend), *_prompt_notes(prompts))
+    gate = _gate_notes(parameters, backend, len(tasks))
+    notes = (*refused, *_notes(parameters, backend), *gate, *_prompt_notes(prompts))
     return Plan(parameters, tuple(tasks.values()), notes)
 
 
@@ -291,6 +304,18 @@ def _notes(parameters: BatchParameters, backend: Backend) -> Iterator[str]:
         yield "images from text alone: pose accuracy does not apply"
     if backend.negative_prompt_note and parameters.negative_prompt:
         yield backend.negative_prompt_note
+
+
+def _gate_notes(parameters: BatchParameters, backend: Backend, images: int) -> Iterator[str]:
+    if parameters.min_oks is None:
+        return
+    most = images * parameters.max_candidates
+    yield (
+        f"quality gate: an image below OKS {parameters.min_oks:g} is made again, {parameters.max_candidates} "
+        f"times at most; up to {most:,} are made, and {images:,} are charged"
+    )
+    if backend.paid:
+        yield "the provider is paid for every one that is made"
 
 
 def _prompt_notes(prompts: Sequence[EnhancedPrompt]) -> Iterator[str]:

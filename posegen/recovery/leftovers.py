@@ -96,7 +96,8 @@ def delete_images(settings: Settings, state: RunState) -> str:
         Something cannot be deleted.
     """
     storage = open_storage(settings.storage_mode, settings.root)
-    keys = [key for r in state.records.values() for key in (r.key, r.thumbnail_key)]
+    rejected = [event.record for events in state.rejected.values() for event in events]
+    keys = list({key for r in (*state.records.values(), *rejected) for key in (r.key, r.thumbnail_key)})
     keys += [original_key(state.run_id, task_id) for task_id in state.records]
     keys += storage.list(run_key(state.run_id, "exports") + "/")  # also those that were never journalled
     there = [key for key in keys if storage.exists(key)]

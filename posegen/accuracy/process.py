@@ -1,0 +1,217 @@
+"""Estimators in processes of their own, kept open between pictures and runs."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from posegen.accuracy.estimator import EstimatorInfo, Person
+from posegen.accuracy.frames import Answer, Opening, Picture, Ready, receive, send
+from posegen.accuracy.registry import EstimatorSpec
+from posegen.errors import EstimatorError
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+OPEN_S = 120.0
+"""How long a model may take to load: a cold disk and a busy machine."""
+
+ESTIMATE_S = 60.0
+"""How long one picture may take."""
+
+_COMMAND = ("-P", "-W", "ignore", "-m", "posegen.accuracy.child")
+
+
+class Estimate(NamedTuple):
+    """Who was found in a picture, and what that took."""
+
+    people: list[Person]
+    duration_ms: float
+
+
+class EstimatorProcess:
+    """One estimator in a child process. One picture at a time.
+
+    Raises
+    ------
+    EstimatorError
+        It cannot be opened.
+    """
+
+    def __init__(self, spec: EstimatorSpec) -> None:
+        self._name = spec.name
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._child = subprocess.Popen(
+            [sys.executable, *_COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
+        )
+        ready = self._ask(Opening(spec.name, spec.options), Ready, OPEN_S)
+        if ready.error:
+            self.close()
+            raise EstimatorError(
+                f"estimator {spec.name!r} cannot be opened: {ready.error}", estimator=spec.name
+            )
+        self.info: EstimatorInfo = ready.info
+
+    def estimate(self, picture: Picture) -> Estimate:
+        """Return who is in a picture.
+
+        Raises
+        ------
+        EstimatorError
+            The picture cannot be read, the model gave up on it, or the process died.
+        """
+        answer = self._ask(picture, Answer, ESTIMATE_S)
+        if answer.error:
+            raise EstimatorError(f"estimator {self._name!r}: {answer.error}", estimator=self._name)
+        return Estimate([found.person() for found in answer.people], answer.duration_ms)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked again."""
+        return self._child.poll() is None
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout, self._said):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # what could not be sent any more
+                    stream.close()
+
+    def _ask(self, message: msgspec.Struct, kind: type[M], limit_s: float) -> M:
+        if self._child.stdin is None or self._child.stdout is None:  # pragma: no cover  (both are pipes)
+            raise EstimatorError("the estimator has no pipes", estimator=self._name)
+        deadline = threading.Timer(limit_s, self._child.kill)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            send(self._child.stdin, message)
+            data = receive(self._child.stdout)
+        except OSError:
+            data = None
+        finally:
+            late = not deadline.is_alive()
+            deadline.cancel()
+        if data is None:
+            said = self._last_words()
+            self.close()
+            why = f"took longer than {limit_s:g} s" if late else f"its process died{said}"
+            raise EstimatorError(f"estimator {self._name!r}: {why}", estimator=self._name)
+        return msgspec.msgpack.decode(data, type=kind)
+
+    def _last_words(self) -> str:
+        """Return the end of what the process wrote to its standard error."""
+        with contextlib.suppress(OSError, ValueError):
+            self._said.seek(0)
+            lines = self._said.read()[-2000:].decode(errors="replace").strip().splitlines()
+            return f": {lines[-1]:.300}" if lines else ""
+        return ""
+
+
+class EstimatorPool:
+    """An estimator for many threads: as many processes as are asked at once, up to `most`.
+
+    Parameters
+    ----------
+    spec : EstimatorSpec
+    most : int
+        Processes at the most; whoever comes later waits.
+    """
+
+    def __init__(self, spec: EstimatorSpec, most: int = 1) -> None:
+        self.spec = spec
+        self.most = most
+        self._places = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[EstimatorProcess] = []
+        self._info: EstimatorInfo | None = None
+
+    def open(self) -> EstimatorInfo:
+        """Start a first process, if there is none yet; return which estimator it is.
+
+        Raises
+        ------
+        EstimatorError
+            It cannot be opened.
+        """
+        if self._info is None:
+            with self._process():
+                pass
+        if self._info is None:  # pragma: no cover  (opening sets it or raises)
+            raise EstimatorError("the estimator did not say which it is", estimator=self.spec.name)
+        return self._info
+
+    def estimate_file(self, data: bytes) -> Estimate:
+        """Return who is in a picture given as the bytes of its file.
+
+        Raises
+        ------
+        EstimatorError
+            See `EstimatorProcess.estimate`. The next call starts a new process if this one died.
+        """
+        with self._process() as process:
+            return process.estimate(Picture(data))
+
+    def estimate(self, pixels: NDArray[np.uint8]) -> Estimate:
+        """Return who is in a picture, uint8 array of shape (H, W, 3); see `estimate_file`."""
+        height, width = pixels.shape[:2]
+        with self._process() as process:
+            return process.estimate(Picture(np.ascontiguousarray(pixels).tobytes(), (height, width)))
+
+    def close(self) -> None:
+        """End the processes that nobody uses; whoever asks again starts new ones."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.close()
+
+    @contextmanager
+    def _process(self) -> Iterator[EstimatorProcess]:
+        with self._places:
+            with self._lock:
+                process = self._idle.pop() if self._idle else None
+            if process is None or not process.alive:
+                process = EstimatorProcess(self.spec)
+            self._info = process.info
+            try:
+                yield process
+            finally:
+                if process.alive:
+                    with self._lock:
+                        self._idle.append(process)
+
+
+_pools: dict[bytes, EstimatorPool] = {}
+_pools_lock = threading.Lock()
+
+
+@atexit.register
+def close_pools() -> None:
+    """End all processes that nobody uses."""
+    with _pools_lock:
+        for pool in _pools.values():
+            pool.close()
+
+
+PROCESSES_PER_CORES = 4
+"""One estimator for so many cores: it takes some 40 ms a picture, which generation rarely is faster than."""
+
+
+def shared_pool(spec: EstimatorSpec, cores: int = 1) -> EstimatorPool:
+    """Return this process's one pool for an estimator: its model is loaded once for all runs of a kernel."""
+    key = msgspec.msgpack.encode((spec.name, spec.options), order="deterministic")
+    with _pools_lock:
+        if key not in _pools:
+            _pools[key] = EstimatorPool(spec, max(1, cores // PROCESSES_PER_CORES))
+        return _pools[key]
