@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from posegen.backends import get_backend
+from posegen.accuracy.registry import ESTIMATORS
 from posegen.errors import ParameterError
 from posegen.experiments.design import Design, interleaved
 from posegen.parameters import AccuracyParameters, Arm
-from posegen.pipeline.plan import Plan, build_plan
-from posegen.pipeline.progress import duration
+from posegen.pipeline.plan import build_plan
+from posegen.pipeline.run_plan import RunPlan
 from posegen.pipeline.tables import html_table
 from posegen.records import ImageTask
-from posegen.settings import load_settings
+from posegen.settings import Settings
 
 FEWEST_POSES = 30
 """With fewer an interval says little about poses that were not tried."""
@@ -29,12 +28,10 @@ SYNTHETIC_NOTE = (
     "pictures of the embedded renderer are synthetic: they test the measuring chain and say nothing about a "
     "generative model"
 )
-MEASURE_S = 0.05
-"""Usual seconds of the estimator for one image."""
 
 
 @dataclass(frozen=True, repr=False)
-class ExperimentPlan(Plan):
+class ExperimentPlan(RunPlan):
     """What an experiment will make.
 
     Attributes
@@ -47,40 +44,23 @@ class ExperimentPlan(Plan):
     parameters: AccuracyParameters
     design: Design = field(kw_only=True)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the plan comes to, as one flat mapping."""
-        settings, parameters = load_settings(), self.parameters
-        backends = dict.fromkeys(task.backend for task in self.tasks)
+    def _what(self, settings: Settings) -> dict[str, Any]:
+        del settings
         return {
             "arms": [arm.name for arm in self.design.arms],
             "compared_with": self.design.baseline,
             "poses": len({task.pose_id for task in self.tasks}),
             "pairs_of_each_arm": self.design.cells,
             "images": len(self.tasks),
-            "size": f"{parameters.width}x{parameters.height}",
-            "backend": ", ".join(backends),
-            "accuracy": f"measured by {parameters.estimator}",
-            "credits": self.cost_credits,
-            "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
-            "run_id": parameters.run_id or "made from the time at the start",
-            "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
-            "lacks": [line for name in backends for line in get_backend(name).missing(settings)],
-            "notes": list(self.notes),
+            "size": f"{self.parameters.width}x{self.parameters.height}",
+            "backend": ", ".join(self.backends),
+            "accuracy": f"measured by {self.parameters.estimator}",
         }
 
-    def estimated_s(self, cpu_threads: int) -> float:
-        """Return the expected seconds, given how many threads draw at once."""
-        total = 0.0
-        for name, images in Counter(task.backend for task in self.tasks).items():
-            backend = get_backend(name)
-            one = backend.typical_s(self.parameters.width, self.parameters.height)
-            places = self.parameters.concurrency
-            total += images * one / max(1, min(places, cpu_threads) if backend.version else places)
-        return total + len(self.tasks) * MEASURE_S / max(1, cpu_threads)
-
-    def __repr__(self) -> str:
-        """Name the arms, the images and their price."""
-        return f"<Experiment: {len(self.design.arms)} arms, {len(self.tasks)} images, {self.cost_credits} credits>"
+    def facts(self) -> dict[str, Any]:
+        """Return what the plan comes to, as one flat mapping."""
+        facts = super().facts()
+        return {**facts, "lacks": [*facts["lacks"], *ESTIMATORS[self.parameters.estimator].missing()]}
 
     def _repr_html_(self) -> str:
         return super()._repr_html_() + html_table([_row(arm, self.design) for arm in self.design.arms])
@@ -142,7 +122,11 @@ def _row(arm: Arm, design: Design) -> dict[str, Any]:
             "prompt": "the pose described in words",
             "control": "the pose described in words, and a control map",
         }[arm.conditioning]
-    settings = {**arm.own, **arm.backend_options, **({"seed_offset": arm.seed_offset} if arm.seed_offset else {})}
+    settings = {
+        **arm.own,
+        **arm.backend_options,
+        **({"seed_offset": arm.seed_offset} if arm.seed_offset else {}),
+    }
     return {
         "arm": arm.name + (" (baseline)" if arm.name == design.baseline else ""),
         "what": what,

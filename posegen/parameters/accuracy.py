@@ -115,7 +115,7 @@ class AccuracyParameters(PictureParameters):
         other = values["backend"] != self.backend
         values["backend_options"] = {**({} if other else self.backend_options), **arm.backend_options}
         if arm.conditioning == "direct":
-            values |= {name: None for name in ("model", *NO_EFFECT)}
+            values |= dict.fromkeys(("model", *NO_EFFECT))
             values |= {"backend": RENDERER, "backend_options": {}, "conditioning": "control"}
         try:
             return check(BatchParameters, values)
