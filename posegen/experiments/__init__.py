@@ -1,1 +1,1 @@
-"""Paired experiments: does a way of asking for a pose put the body where the pose says?"""
+"""Paired experiments: whether a way of asking for a pose puts the body where the pose says."""

@@ -1,8 +1,8 @@
 """Which task of a run belongs to which arm and which cell: rebuilt from the journal alone.
 
-A cell is a pose, a view, an avatar, a prompt and a repeat. Every arm that makes images has one task in each
-cell, with the same seed. The plan lists cell by cell, arm by arm, so that the place of a task says both, and a
-run that is cut off has whole cells.
+A cell is a pose, a view, an avatar, a prompt and a repeat. Every arm that makes images has one task in
+each cell, with the same seed. The plan lists cell by cell, arm by arm, so that the place of a task says both,
+and a run that is cut off has whole cells.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Design:
         return self.tasks[cell * len(self.makers) + place]
 
     def source(self, arm: Arm) -> Arm:
-        """Return the arm whose images `shuffled` scores: the one named, else the one with the best control."""
+        """Return the arm whose images `shuffled` scores: the one named, else that with the best control."""
         if arm.of is not None:
             return self.arm(arm.of)
         controlled = [maker for maker in self.makers if maker.conditioning in ("control", "direct")]
@@ -83,7 +83,7 @@ class Design:
 
     @cached_property
     def partners(self) -> tuple[int, ...]:
-        """By cell, the cell of another pose in the same view, avatar, prompt and repeat; -1 if there is none."""
+        """By cell, that of another pose in the same view, avatar, prompt and repeat; -1 if there is none."""
         groups: dict[Any, list[int]] = {}
         for cell in range(self.cells):
             groups.setdefault((_surroundings(self._first(cell)), self.repeats[cell]), []).append(cell)

@@ -1,4 +1,4 @@
-"""From validated parameters to the plan of an experiment: an ordinary run, whose tasks are those of its arms."""
+"""From validated parameters to the plan of an experiment: an ordinary run of all its arms' tasks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FEWEST_POSES = 30
 """With fewer an interval says little about poses that were not tried."""
 
 CIRCULAR_NOTE = (
-    "the embedded renderer looks the pose of arms 'prompt' and 'none' up in the prompt's words, which were made "
-    "from the pose: how well they fit is circular"
+    "the embedded renderer looks the pose of arms 'prompt' and 'none' up in the prompt's words, which were "
+    "made from the pose: how well they fit is circular"
 )
 SYNTHETIC_NOTE = (
     "pictures of the embedded renderer are synthetic: they test the measuring chain and say nothing about a "

@@ -18,7 +18,7 @@ from posegen.poses.library import PoseLibrary
 
 RENDERER = "figure"
 
-DEFAULT_ARMS: list[str] = ["none", "prompt", "control~20", "control~12", "control~6", "shuffled", "direct"]
+DEFAULT_ARMS: list[str] = ["none", "prompt", "control~12", "control~6", "control~3", "shuffled", "direct"]
 """A known truth to recover, free and offline: the less joint noise, the better the pose is met."""
 
 SHARED = (
@@ -36,7 +36,7 @@ class AccuracyParameters(PictureParameters):
     """
 
     arms: Annotated[list[Any], BeforeValidator(listed)] = list(DEFAULT_ARMS)
-    """ways of asking for a pose: none, prompt, control, control@0.6, control~12, shuffled, direct, or mappings"""
+    """ways of asking for a pose: none, prompt, control@0.6, control~12, shuffled, direct, or mappings"""
     baseline: str = ""
     """the arm that the others are compared with; empty takes the first"""
     width: int = 384
