@@ -167,8 +167,8 @@ def smallest_detectable(values: FloatArray, clusters: NDArray[np.str_]) -> float
     Returns
     -------
     float
-        2.8 standard errors (1.96 for a two-sided test at 5 %, 0.84 for a power of 80 %); NaN with fewer than 3
-        clusters.
+        2.8 standard errors (1.96 for a two-sided test at 5 %, 0.84 for a power of 80 %); NaN with fewer than
+        3 clusters.
 
     References
     ----------

@@ -29,8 +29,8 @@ PUBLISHED: list[dict[str, Any]] = [
 
 PUBLISHED_NOTE = (
     "Pose AP (%) as published: Ju et al., HumanSD, ICCV 2023; Wang et al., Stable-Pose, NeurIPS 2024 "
-    "(Human-Art). Other detectors, data and area rules: ControlNet's own AP ranges from 18 to 45 across papers. For context "
-    "only; not comparable with the OKS measured here."
+    "(Human-Art). Other detectors, data and area rules: ControlNet's own AP ranges from 18 to 45 across "
+    "papers. For context only; not comparable with the OKS measured here."
 )
 
 SYNTHETIC = (

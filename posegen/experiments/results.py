@@ -13,7 +13,7 @@ import platform
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import duckdb
 import msgspec
@@ -21,7 +21,8 @@ import numpy as np
 
 import posegen
 from posegen.errors import StorageError
-from posegen.experiments import analysis, attenuation, context
+from posegen.experiments import analysis, context
+from posegen.experiments import attenuation as known
 from posegen.experiments.design import Design
 from posegen.experiments.scores import Score
 from posegen.journal import RunState
@@ -70,9 +71,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     effects: list[analysis.EffectRow]
     strata: list[analysis.StratumRow]
     joints: list[analysis.JointRow]
-    dose_curve: list[attenuation.DosePoint]
-    attenuation: list[attenuation.AttenuationRow]
-    agreement: attenuation.Agreement | None
+    dose_curve: list[known.DosePoint]
+    attenuation: list[known.AttenuationRow]
+    agreement: known.Agreement | None
     missing: list[analysis.Missing]
     environment: dict[str, Any]
     parameters: dict[str, Any]
@@ -97,9 +98,9 @@ def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results
         effects=analysis.effects(scores, arms, design.baseline, seed=seed),
         strata=analysis.strata(scores, arms, design.baseline, seed=seed),
         joints=analysis.joints(scores, arms),
-        dose_curve=attenuation.dose_curve(scores, design.arms, seed=seed),
-        attenuation=attenuation.attenuation(scores, arms, design.baseline, seed=seed),
-        agreement=attenuation.agreement(scores, seed=seed),
+        dose_curve=known.dose_curve(scores, design.arms, seed=seed),
+        attenuation=known.attenuation(scores, arms, design.baseline, seed=seed),
+        agreement=known.agreement(scores, seed=seed),
         missing=missing,
         environment=_environment(state, scores),
         parameters=dict(state.spec or {}),
@@ -165,7 +166,7 @@ def _environment(state: RunState, scores: Sequence[Score]) -> dict[str, Any]:
         "ended_at": state.last_at,
         "seconds_per_image": {arm: round(float(np.mean(all_)), 3) for arm, all_ in seconds.items()},
         "analysed_at": timestamp(utc_now()),
-        "analysed_by": f"posegen {posegen.__version__}, Python {platform.python_version()}, NumPy {np.__version__}",
+        "analysed_by": f"posegen {posegen.__version__}, Python {platform.python_version()}",
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
     }
 
@@ -201,7 +202,7 @@ def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path,
     return tuple(folder / FOLDER / name for name in files)
 
 
-_SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", tuple: "DOUBLE[]"}
+_SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 
 def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None) -> bytes:
@@ -225,12 +226,11 @@ def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = No
 
 def _columns(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Return the SQL types of a struct's fields."""
+    hints = get_type_hints(kind)
     found = {}
-    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[union-attr]  # it is a struct
-        types = getattr(field.type, "types", (field.type,))
-        name = next(type(entry).__name__ for entry in types if type(entry).__name__ != "NoneType")
-        python = {"StrType": str, "IntType": int, "FloatType": float, "BoolType": bool}.get(name, tuple)
-        found[field.encode_name] = _SQL[python]
+    for field in msgspec.structs.fields(kind):
+        choices = get_args(hints[field.name]) or (hints[field.name],)
+        found[field.name] = next((_SQL[choice] for choice in choices if choice in _SQL), "DOUBLE[]")
     return found
 
 
