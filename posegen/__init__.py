@@ -32,8 +32,8 @@ _WHERE = {
 
 __all__ = [
     "Avatar", "PoseLibrary", "View", "accuracy_parameters", "batch_parameters", "build_plan", "export_run",
-    "found_runs", "open_experiment", "open_run", "plan_experiment", "recover", "recovery_parameters", "resume",
-    "start",
+    "found_runs", "open_experiment", "open_run", "plan_experiment", "recover", "recovery_parameters",
+    "resume", "start",
 ]  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from posegen.pipeline.summary import Picture
 from posegen.skeletons import COCO_17
 from posegen.storage import Storage
 
-ASKED, FOUND = "#009e73", "#d55e00"
-"""Okabe & Ito's green and vermilion: told apart without red and green vision too."""
+ASKED, FOUND = ("#f0e442", "black"), ("#0072b2", "white")
+"""Okabe & Ito's yellow and blue, told apart without red and green vision too; each with its outline."""
 
 
 def worst(scores: Sequence[Score], arms: Sequence[str], of_each: int) -> list[Score]:
@@ -39,7 +39,7 @@ def failures(
     asking = [arm.name for arm in design.arms if arm.conditioning in ("prompt", "control", "direct")]
     items = [_item(state, design, score, storage) for score in worst(scores, asking, of_each)]
     title = "The images that fit worst, arm by arm"
-    subtitle = "green: the joints asked for; orange: the joints found"
+    subtitle = "yellow: the joints asked for; blue: the joints found"
     return Picture(contact_sheet(items, title=title, subtitle=subtitle, columns=max(1, of_each), tile_px=300))
 
 
@@ -72,15 +72,22 @@ def _overlaid(
     return load
 
 
-def draw_skeleton(image: Image.Image, points: NDArray[np.float64], color: str) -> None:
-    """Draw COCO_17 keypoints of shape (17, 2) and their limbs into an image; NaN is left out."""
+def draw_skeleton(image: Image.Image, points: NDArray[np.float64], colors: tuple[str, str]) -> None:
+    """Draw COCO_17 keypoints of shape (17, 2) and their limbs into an image; NaN is left out.
+
+    Parameters
+    ----------
+    colors : (str, str)
+        Of the lines, and of their outline.
+    """
     draw = ImageDraw.Draw(image)
-    width = max(2, round(max(image.size) / 190))
+    color, outline = colors
+    width = max(3, round(max(image.size) / 110))
     known: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     for one, other in COCO_17.limbs:
         if known[one] and known[other]:
             ends = [tuple(points[one].tolist()), tuple(points[other].tolist())]
-            draw.line(ends, fill="white", width=width + 2)
+            draw.line(ends, fill=outline, width=width + 2)
             draw.line(ends, fill=color, width=width)
     for x, y in points[known].tolist():
-        draw.ellipse([x - width, y - width, x + width, y + width], fill=color, outline="white")
+        draw.ellipse([x - width, y - width, x + width, y + width], fill=color, outline=outline)

@@ -15,6 +15,7 @@ from posegen.pipeline.tables import html_table
 
 Row = dict[str, Any]
 
+_ARROWS = {False: "↑", True: "↓"}
 NO_INTERVAL = "none: fewer than 3 poses"
 
 
@@ -106,10 +107,10 @@ def effects(results: Results) -> Table:
         if row.measure == HEADLINE
     ]
     note = (
-        f"Mean paired difference to {results.baseline!r}. The 95 % interval draws poses, not images. "
-        "Wins: share of pairs in which the arm is better. d_z: mean over standard deviation of the differences. p: sign "
-        "flips by pose; Holm: corrected for all arms. Detectable: a true difference so large would be found "
-        "in 4 of 5 such experiments."
+        f"Mean paired difference to {results.baseline!r}. The 95 % interval draws poses, not images. Wins: "
+        "share of pairs in which the arm is better. d_z: mean over standard deviation of the differences. "
+        "p: sign flips by pose; Holm: corrected for all arms. Detectable: a true difference so large would "
+        "be found in 4 of 5 such experiments."
     )
     return Table(rows, note=note)
 
@@ -133,8 +134,7 @@ def other_effects(results: Results) -> Table:
     """Return what difference each arm makes to all measures but OKS."""
     rows = [
         {
-            "measure": MEASURES[row.measure].title,
-            "better": "lower" if MEASURES[row.measure].lower_is_better else "higher",
+            "measure": f"{MEASURES[row.measure].title} {_ARROWS[MEASURES[row.measure].lower_is_better]}",
             "arm": row.arm,
             "difference": number(row.mean, MEASURES[row.measure].digits, signed=True),
             **_evidence(row),
@@ -142,7 +142,7 @@ def other_effects(results: Results) -> Table:
         for row in sorted(results.effects, key=lambda row: list(MEASURES).index(row.measure))
         if row.measure != HEADLINE
     ]
-    return Table(rows, note=f"Holm corrects for all {len(rows)} comparisons of this table.")
+    return Table(rows, note=f"↑ more is better, ↓ less. Holm: over the table's {len(rows)} comparisons.")
 
 
 def strata(results: Results, *kinds: str) -> Table:
@@ -161,7 +161,7 @@ def strata(results: Results, *kinds: str) -> Table:
         (row.kind, row.stratum) for row in results.strata if row.kind in kinds
     ):
         within = [row for row in results.strata if (row.kind, row.stratum) == (kind, stratum)]
-        line: Row = {kind if len(kinds) == 1 else "of": stratum, "poses": max(row.poses for row in within)}
+        line: Row = {"kind": kind, "of": stratum, "poses": max(row.poses for row in within)}
         by_arm = {row.arm: row for row in within}
         for arm in results.arms:
             row = by_arm.get(arm["name"])
