@@ -125,8 +125,18 @@ def _ratio(
     if not (clear.low > 0 or clear.high < 0):
         return nothing
     drawn = _resampled(np.stack([read, true]), poses, seed)
-    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
-    return float(read.mean() / true.mean()), float(low), float(high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = _interval(drawn[0] / drawn[1], poses)
+    return float(read.mean() / true.mean()), low, high
+
+
+def _interval(drawn: FloatArray, poses: NDArray[np.str_]) -> tuple[float, float]:
+    """Return the middle 95 % of resampled figures; NaN with fewer than 3 poses."""
+    known = drawn[np.isfinite(drawn)]
+    if len(np.unique(poses)) < 3 or not known.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _resampled(values: FloatArray, poses: NDArray[np.str_], seed: int) -> FloatArray:
@@ -148,7 +158,7 @@ def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
     poses = np.array([score.pose for score in known], dtype=np.str_)
     parts = np.stack([np.ones_like(true), true, read, true * true, true * read])
     slope, intercept = _line(parts.sum(axis=1))
-    low, high = np.quantile(_line(_resampled(parts, poses, seed))[0], [0.025, 0.975])
+    low, high = _interval(_line(_resampled(parts, poses, seed))[0], poses)
     columns = Columns(known)
     levels = {
         arm: (float(np.nanmean(columns.values(arm, TRUE_OKS))), float(np.nanmean(columns.values(arm, _OKS))))
@@ -157,8 +167,8 @@ def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
     return Agreement(
         images=len(known),
         slope=float(slope),
-        slope_low=float(low),
-        slope_high=float(high),
+        slope_low=low,
+        slope_high=high,
         intercept=float(intercept),
         correlation=float(np.corrcoef(true, read)[0, 1]),
         true_order=tuple(sorted(levels, key=lambda arm: levels[arm][0])),
@@ -170,7 +180,8 @@ def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
 def _line(parts: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return slope and intercept by least squares from the sums of 1, x, y, x^2 and x y."""
     count, x, y, xx, xy = parts
-    slope = (count * xy - x * y) / (count * xx - x * x)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a resample of alike poses has no slope
+        slope = (count * xy - x * y) / (count * xx - x * x)
     return slope, (y - slope * x) / count
 
 

@@ -57,6 +57,14 @@ def test_two_poses_have_a_ratio_no_interval_could_vouch_for():
     assert all(np.isnan(row.ratio) for row in rows)
 
 
+def test_few_poses_have_a_slope_without_an_interval():
+    found = agreement(known(poses=2))
+    assert found.slope == pytest.approx(0.9, abs=0.1)
+    assert np.isnan([found.slope_low, found.slope_high]).all()
+    alike = agreement([*known(poses=2), a_score("direct", 2, oks=0.5, true_oks=0.5)])
+    assert alike.slope_low <= alike.slope_high  # poses with one image have no slope of their own
+
+
 def test_the_dose_curve_is_in_the_order_of_doses():
     arms = [read_arm(name) for name in ARMS]
     points = dose_curve(known(), arms)
