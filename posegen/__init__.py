@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from posegen.experiments.plan import plan_experiment
     from posegen.parameters import accuracy_parameters, batch_parameters, recovery_parameters
     from posegen.pipeline.export_run import export_run
+    from posegen.pipeline.measure_run import measure_run
     from posegen.pipeline.plan import build_plan
     from posegen.pipeline.run import open_run, resume, start
     from posegen.poses.library import PoseLibrary
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 _WHERE = {
     "experiments.experiment": ("open_experiment",), "experiments.plan": ("plan_experiment",),
     "parameters": ("accuracy_parameters", "batch_parameters", "recovery_parameters"),
-    "poses.library": ("PoseLibrary",),
-    "pipeline.export_run": ("export_run",), "pipeline.plan": ("build_plan",),
+    "poses.library": ("PoseLibrary",), "pipeline.export_run": ("export_run",),
+    "pipeline.measure_run": ("measure_run",), "pipeline.plan": ("build_plan",),
     "pipeline.run": ("open_run", "resume", "start"),
     "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
 }  # fmt: skip
 
 __all__ = [
     "Avatar", "PoseLibrary", "View", "accuracy_parameters", "batch_parameters", "build_plan", "export_run",
-    "found_runs", "open_experiment", "open_run", "plan_experiment", "recover", "recovery_parameters",
-    "resume", "start",
+    "found_runs", "measure_run", "open_experiment", "open_run", "plan_experiment", "recover",
+    "recovery_parameters", "resume", "start",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from posegen import __version__
+from posegen.accuracy.registry import DEFAULT_ESTIMATOR, ESTIMATORS
 from posegen.backends import BACKENDS, get_backend
 from posegen.errors import PosegenError
 from posegen.moderation import images, open_prompt_screen
@@ -57,6 +58,7 @@ def checks() -> list[Check]:
         _library(),
         _kernel(),
         *_moderation(settings),
+        _estimator(settings),
         *_backends(settings),
     ]
 
@@ -103,6 +105,14 @@ def _moderation(settings: Settings) -> Iterator[Check]:
         f"{images.DETECTOR}, from {settings.image_screening_threshold:g}" if wanted else "off, can be used"
     )
     yield Check("image screening", not lacking, "; ".join(lacking) or usable, needed=wanted)
+
+
+def _estimator(settings: Settings) -> Check:
+    wanted = settings.estimator not in ("auto", "off")
+    lacking = ESTIMATORS[DEFAULT_ESTIMATOR].missing()
+    usable = "off: POSEGEN_ESTIMATOR" if settings.estimator == "off" else f"{DEFAULT_ESTIMATOR}, usable"
+    good = not lacking and settings.estimator != "off"
+    return Check("pose accuracy", good, "; ".join(lacking) or usable, needed=wanted)
 
 
 def _backends(settings: Settings) -> Iterator[Check]:

@@ -87,7 +87,9 @@ def report(root: Path, since: datetime) -> str:
         f"{count} {status}" for status, count in sorted(Counter(r.status for r in moved).items())
     )
     images = f"{sum(r.made for r in moved)} images made, {sum(r.failed for r in moved)} failed"
-    return f"{len(moved)} runs since {since:%Y-%m-%d %H:%M} UTC ({states or 'none'}), {images}"
+    rejected = sum(r.rejected for r in moved)
+    tries = f", {rejected} rejected tries charged to nobody" if rejected else ""
+    return f"{len(moved)} runs since {since:%Y-%m-%d %H:%M} UTC ({states or 'none'}), {images}{tries}"
 
 
 def _recover(parameters: RecoveryParameters, say: Say) -> int:

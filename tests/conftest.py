@@ -13,6 +13,9 @@ os.environ["MPLBACKEND"] = "agg"
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "POSEGEN_", "R2_", "AWS_"))]:
     del os.environ[_name]
 
+# Loading the estimator takes seconds in every process; the tests of measuring ask for it.
+os.environ["POSEGEN_ESTIMATOR"] = "off"
+
 # No deadline: how fast an example runs says nothing about whether it is right. CI has a profile of its own,
 # without a deadline and with the same examples each time.
 if "CI" not in os.environ:

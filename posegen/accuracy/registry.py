@@ -8,16 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ValidationError
 
 from posegen.accuracy.estimator import PoseEstimator
+from posegen.accuracy.options import EstimatorOptions, OnnxOptions
 from posegen.errors import ParameterError, UnknownNameError
-
-
-class EstimatorOptions(BaseModel):
-    """Options of an estimator that has none, and the base of those that others have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -34,6 +29,9 @@ class EstimatorKind:
         The optional extra of posegen that brings them.
     options_type : type
         Pydantic model of its options.
+    reads_files : bool
+        Its options name files of the user's: they are opened when it is chosen, so that a wrong one shows
+        before anything is spent.
     """
 
     module: str
@@ -41,6 +39,7 @@ class EstimatorKind:
     packages: tuple[str, ...]
     extra: str
     options_type: type[EstimatorOptions] = EstimatorOptions
+    reads_files: bool = False
 
     def missing(self) -> list[str]:
         """Return what it lacks here, one sentence each; empty when usable."""
@@ -52,6 +51,12 @@ class EstimatorKind:
 
 ESTIMATORS: dict[str, EstimatorKind] = {
     "mediapipe": EstimatorKind("posegen.accuracy.blazepose", "BlazePose", ("mediapipe", "cv2"), "accuracy"),
+    "rtmpose": EstimatorKind(
+        "posegen.accuracy.onnx_pose", "RTMPose", ("onnxruntime", "cv2"), "onnx", OnnxOptions, reads_files=True
+    ),
+    "dwpose": EstimatorKind(
+        "posegen.accuracy.onnx_pose", "DWPose", ("onnxruntime", "cv2"), "onnx", OnnxOptions, reads_files=True
+    ),
 }
 """Every estimator by name; the first is the default."""
 
@@ -100,11 +105,25 @@ def choose_estimator(name: str, options: Mapping[str, Any]) -> EstimatorSpec | N
     if name not in ESTIMATORS:
         raise UnknownNameError("estimator", name, ["auto", "off", *ESTIMATORS])
     kind = ESTIMATORS[name]
-    checked = kind.options_type.model_validate(dict(options))
+    try:
+        checked = kind.options_type.model_validate(dict(options))
+    except ValidationError as exc:
+        raise ParameterError("estimator_options", f"of {name!r}: {_problems(exc)}") from None
     lacking = kind.missing()
     if lacking:
         raise ParameterError("estimator", f"{name!r} is asked for; {lacking[0]}")
-    return EstimatorSpec(name, checked.model_dump(mode="json", exclude_defaults=True))
+    spec = EstimatorSpec(name, checked.model_dump(mode="json", exclude_defaults=True))
+    if kind.reads_files:
+        open_estimator(spec)
+    return spec
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what is wrong with each option."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors()
+    )
 
 
 def open_estimator(spec: EstimatorSpec) -> PoseEstimator:
@@ -114,6 +133,8 @@ def open_estimator(spec: EstimatorSpec) -> PoseEstimator:
     ------
     ImportError
         A package is missing.
+    ParameterError
+        A file of the user's is not the model it should be.
     """
     kind = ESTIMATORS[spec.name]
     factory = getattr(importlib.import_module(kind.module), kind.factory)

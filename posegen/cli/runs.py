@@ -51,6 +51,26 @@ def show(run_id: str, task: str | None, as_json: bool) -> None:
 
 @app.command()
 @click.argument("run_id", metavar="RUN")
+@click.option("--estimator", default="auto", show_default=True, help="What looks at the pictures.")
+@click.option("--option", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="Of the estimator.")
+@click.option("--again", is_flag=True, help="All images, also those that have figures.")
+@json_option
+def measure(
+    run_id: str, estimator: str, options: Sequence[tuple[str, str]], again: bool, as_json: bool
+) -> None:
+    """Measure the pose accuracy of RUN's images that have no figures yet."""
+    from posegen.pipeline.accuracy_summary import accuracy_facts
+    from posegen.pipeline.measure_run import measure_run
+
+    with _progress_aside(as_json):
+        attempt = measure_run(run_id, estimator=estimator, options=dict(options), again=again)
+        summary = attempt.wait_stoppable()
+    print_facts({"run_id": run_id, **accuracy_facts(summary.state)}, as_json)
+    sys.exit(5 if attempt.stopped else 0)
+
+
+@app.command()
+@click.argument("run_id", metavar="RUN")
 def stop(run_id: str) -> None:
     """Ask the process that drives RUN to stop cleanly; the run can be resumed."""
     from posegen.journal import owner_status, read_run

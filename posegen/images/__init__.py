@@ -4,7 +4,7 @@ Arrays are (H, W, 3) uint8, sRGB, top row first.
 """
 
 from posegen.images.codec import decode, encode_png, thumbnail_jpeg
-from posegen.images.contact_sheet import ContactSheet, SheetItem, contact_sheet, contact_sheets
+from posegen.images.contact_sheet import ContactSheet, SheetItem, Strokes, contact_sheet, contact_sheets
 from posegen.images.metadata import (
     ImageMetadata,
     Recipe,
@@ -24,6 +24,7 @@ __all__ = [
     "Recipe",
     "SheetItem",
     "SourceKind",
+    "Strokes",
     "a1111_parameters",
     "contact_sheet",
     "contact_sheets",

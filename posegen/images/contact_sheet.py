@@ -29,6 +29,26 @@ _SHEET_ASPECT = 1.45
 _MIN_TILE, _MAX_TILE = 96, 320
 _SHEET_WIDTH = 2200  # tiles shrink from _MAX_TILE so that sheets stay about this wide
 _INSET_SHARE = 0.34
+_STROKE_SHARE = 0.0055  # of a tile's shorter side
+_STROKE_EDGE = "#ffffff"
+_SUBTITLE_LINES = 3  # a narrow sheet too says in full what must be said
+_SMOOTH = 3  # lines are drawn so many times larger
+
+
+@dataclass(frozen=True, eq=False)
+class Strokes:
+    """Lines over a picture, all of one colour: a skeleton.
+
+    Attributes
+    ----------
+    segments : float array, shape (N, 2, 2)
+        N lines from (x, y) to (x, y), as shares of the picture's width and height; those that are not finite
+        are left out.
+    color : str
+    """
+
+    segments: NDArray[np.float64]
+    color: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,8 @@ class SheetItem:
     control_map : uint8 array of shape (H, W, 3), a function that loads one, or None
     failure : str
         Code of a failed task, shown on a plain tile when `pixels` is None.
+    strokes : tuple of Strokes
+        Drawn over the picture, the last on top.
     """
 
     pixels: Pixels | Callable[[], Pixels] | None
@@ -53,6 +75,7 @@ class SheetItem:
     detail: str = ""
     control_map: Pixels | Callable[[], Pixels] | None = None
     failure: str = ""
+    strokes: tuple[Strokes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +215,7 @@ def _layout(
         doubled=doubled,
         gap=max(6, round(longer * _GAP_SHARE)),
         font=font,
-        header=round(font * 4.6) if headed else 0,
+        header=round(font * (3.3 + 1.3 * _SUBTITLE_LINES)) if headed else 0,
     )
 
 
@@ -221,7 +244,9 @@ def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, title: str, subtitl
         draw.text((layout.gap, layout.gap), _shortened(title, large, width), _INK, large)
     if subtitle:
         top = layout.gap + (round(layout.font * 2.3) if title else 0)
-        draw.text((layout.gap, top), _shortened(subtitle, small, width), _FAINT, small)
+        for line in _wrapped(subtitle, small, width, _SUBTITLE_LINES):
+            draw.text((layout.gap, top), line, _FAINT, small)
+            top += round(layout.font * 1.3)
 
 
 def _boxes(layout: _Layout, corner: tuple[int, int], control_maps: ControlMaps) -> tuple[_Box, _Box | None]:
@@ -239,7 +264,7 @@ def _fitted(
     item: SheetItem, boxes: tuple[_Box, _Box | None]
 ) -> tuple[Image.Image | None, Image.Image | None]:
     """Return an item's picture and its control map, each as large as its box lets it be."""
-    picture = None if item.pixels is None else _fit(_loaded(item.pixels), boxes[0])
+    picture = None if item.pixels is None else _drawn_over(_fit(_loaded(item.pixels), boxes[0]), item.strokes)
     if item.control_map is None or boxes[1] is None:
         return picture, None
     return picture, _fit(_loaded(item.control_map), boxes[1])
@@ -250,6 +275,22 @@ def _fit(pixels: Pixels, box: _Box) -> Image.Image:
     scale = min(width / pixels.shape[1], height / pixels.shape[0])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     return Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _drawn_over(picture: Image.Image, strokes: Sequence[Strokes]) -> Image.Image:
+    """Return a picture with lines over it, smooth, and edged so that they show on any ground."""
+    width, height = picture.size
+    thick = max(1.0, min(width, height) * _STROKE_SHARE)
+    for stroke in strokes:
+        lines = stroke.segments[np.isfinite(stroke.segments).all(axis=(1, 2))]
+        ends = [tuple((line * (width, height) * _SMOOTH).ravel()) for line in lines]
+        for color, by, opaque in ((_STROKE_EDGE, 1.8, 140), (stroke.color, 1.0, 255)):
+            mask = Image.new("L", (width * _SMOOTH, height * _SMOOTH))
+            draw = ImageDraw.Draw(mask)
+            for line in ends:
+                draw.line(line, opaque, round(thick * by * _SMOOTH))
+            picture.paste(color, mask=mask.resize(picture.size, Image.Resampling.BOX))
+    return picture
 
 
 def _draw_tiles(
@@ -310,3 +351,19 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
         else:
             high = middle - 1
     return text[:low].rstrip() + "..."
+
+
+def _wrapped(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float, most: int
+) -> Iterator[str]:
+    """Yield text in lines of at most `width` pixels; the last of `most` lines is shortened to fit."""
+    words = text.split()
+    for number in range(most):
+        if not words:
+            return
+        taken = 1
+        while taken < len(words) and font.getlength(" ".join(words[: taken + 1])) <= width:
+            taken += 1
+        line = words if number == most - 1 else words[:taken]
+        yield _shortened(" ".join(line), font, width)
+        words = words[len(line) :]

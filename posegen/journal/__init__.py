@@ -35,11 +35,12 @@ from posegen.journal.owner import current_owner
 from posegen.journal.quiet import ForeignWatch
 from posegen.journal.runs import RunSummary, journal_folder, list_runs, read_run, run_exists, run_ids
 from posegen.journal.segments import Segment, list_segments, read_segments
-from posegen.journal.state import EXPORT, Attempt, RunState, RunStatus, fold
+from posegen.journal.state import EXPORT, MEASURE, Attempt, RunState, RunStatus, fold
 from posegen.journal.writer import SegmentWriter
 
 __all__ = [
     "EXPORT",
+    "MEASURE",
     "STALL_AFTER_S",
     "AnyEvent",
     "Attempt",

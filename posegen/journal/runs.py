@@ -20,6 +20,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     status : str
         As `RunState.status`, or "unreadable".
+    mean_oks : float or None
+        Pose accuracy over the images that were measured.
+    rejected : int
+        Tries below the bar of the quality gate that did not become the image.
     started_at, last_at : str
         First and last event, UTC; empty if there is none.
     """
@@ -30,6 +34,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     made: int = 0
     failed: int = 0
     attempts: int = 0
+    mean_oks: float | None = None
+    rejected: int = 0
     project: str | None = None
     user: str | None = None
     started_at: str = ""
@@ -110,8 +116,15 @@ def _summary(root: Path, run_id: str) -> RunSummary:
         made=state.made,
         failed=state.failed,
         attempts=len(state.attempts),
+        mean_oks=_mean_oks(state),
+        rejected=len(state.rejected_for_good),
         project=state.project,
         user=state.user,
         started_at=state.first_at,
         last_at=state.last_at,
     )
+
+
+def _mean_oks(state: RunState) -> float | None:
+    found = [state.measurements[task_id].oks for task_id in state.records if task_id in state.measurements]
+    return round(sum(found) / len(found), 3) if found else None

@@ -38,8 +38,9 @@ recovery, "refused" lacked credits, and all four can be resumed; "finished" has 
 
 TaskStatus = Literal["pending", "stored", "failed"]
 
-EXPORT = "export"
-"""Kind of an attempt that makes exports of a run's images: how the run stands does not depend on it."""
+EXPORT, MEASURE = "export", "measure"
+"""Kinds of attempts that make exports of a run's images or measure them: how the run stands does not depend
+on these."""
 
 
 @dataclass
@@ -173,8 +174,18 @@ class RunState:
 
     @property
     def _making(self) -> list[Attempt]:
-        """The attempts at the images; exports are made of a run whatever became of it."""
-        return [attempt for attempt in self.attempts if attempt.kind != EXPORT]
+        """The attempts at the images; they are exported and measured whatever became of the run."""
+        return [attempt for attempt in self.attempts if attempt.kind not in (EXPORT, MEASURE)]
+
+    @property
+    def rejected_for_good(self) -> tuple[CandidateRejected, ...]:
+        """The tries below the bar that did not become the image, also of images that are not there yet."""
+        return tuple(
+            event
+            for task_id, events in self.rejected.items()
+            for event in events
+            if task_id not in self.records or event.record.candidate != self.records[task_id].candidate
+        )
 
     def task_status(self, task_id: str) -> TaskStatus:
         """Return what became of a task; "pending" also for one that is not in the plan."""

@@ -315,9 +315,12 @@ class Engine:
             await self.measuring.keep(accepted.measured)
         else:
             self.measuring.later(task, record)
+            if self.job.formats:  # what is found says where the figure is
+                await self.measuring.settled(task)
         if self.job.gate is not None and not self.job.gate.keep_rejected:
             await self.on_io(lambda: drop(accepted.others, self._storage))
-        await self._export(ExportJob(task, record, self.job.formats))
+        found = self.measuring.results.get(task.task_id)
+        await self._export(ExportJob(task, record, self.job.formats, found))
         reach("exports_made")
 
     async def _accepted(self, task: ImageTask) -> Accepted:

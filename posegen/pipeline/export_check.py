@@ -72,7 +72,7 @@ def check_exports(
             for wanted in choice.formats
             if choice.again or told() or not is_current(exports.get(wanted.name), record, wanted, storage)
         )
-        return ExportJob(task, record, tuple(left))
+        return ExportJob(task, record, tuple(left), state.measurements.get(task.task_id))
 
     with ThreadPoolExecutor(threads, thread_name_prefix="posegen-check") as pool:
         jobs = tuple(one for one in pool.map(job, made) if one.formats)

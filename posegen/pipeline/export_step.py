@@ -17,9 +17,9 @@ from posegen.failpoints import reach
 from posegen.images import digital_source_type_xmp, read_picture
 from posegen.images.metadata import RECIPE_KEY
 from posegen.journal import Event, ExportFailed, ImageExported, RunState
-from posegen.pipeline.figure_place import figure_of
+from posegen.pipeline.figure_place import figure_keypoints, figure_of
 from posegen.pipeline.steps import Pools
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageRecord, ImageTask, Measurement
 from posegen.storage import Storage, StoredObject, export_key
 from posegen.telemetry import logger
 
@@ -41,11 +41,14 @@ class ExportJob:
     ----------
     formats : tuple of str
         Names, each once.
+    measurement : Measurement or None
+        What was found in the image, if it was measured.
     """
 
     task: ImageTask
     record: ImageRecord
     formats: tuple[str, ...]
+    measurement: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def missing_exports(state: RunState, formats: Iterable[str]) -> tuple[ExportJob,
         made = state.exports.get(task.task_id, {})
         left = tuple(name for name in wanted if name not in made)
         if record is not None and left:
-            jobs.append(ExportJob(task, record, left))
+            jobs.append(ExportJob(task, record, left, state.measurements.get(task.task_id)))
     return tuple(jobs)
 
 
@@ -210,7 +213,7 @@ def _source(job: ExportJob, data: bytes) -> Source:
     if hashlib.sha256(data).hexdigest() != job.record.sha256:
         raise ExportError("SOURCE_CHANGED", f"{job.record.key!r} is not the image that was journalled")
     pixels, metadata = read_picture(data)
-    figure = figure_of(job.task, job.record, pixels)
+    figure = figure_of(job.task, job.record, pixels, figure_keypoints(job.task, job.record, job.measurement))
     return Source(
         size=(pixels.shape[1], pixels.shape[0]),
         sha256=job.record.sha256,

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from posegen.accuracy.measure import measured_keypoints
 from posegen.exports.crop import Box, Figure, facing, keypoints_box
 from posegen.exports.foreground import foreground
 from posegen.exports.silhouette import along_limbs, around, widened
 from posegen.poses.camera import fit_camera
 from posegen.poses.library import Pose
 from posegen.poses.targets import keypoints, solve_poses
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageRecord, ImageTask, Measurement
+from posegen.skeletons import openpose_from_coco
+
+SURE = 0.5
+"""Least mean confidence of keypoints that a picture is cut round."""
 
 COVERED = 0.05
 """Hair, garments and the shadow at the feet cover so much beyond the body, as a share of its longer side."""
@@ -51,6 +56,21 @@ def figure_of(
         return None
     box, outline = found
     return Figure(box, 0.0, "mask", silhouette=widened(outline, COVERED * max(width, height)))
+
+
+def figure_keypoints(
+    task: ImageTask, record: ImageRecord, measurement: Measurement | None
+) -> NDArray[np.float64] | None:
+    """Return the keypoints that tell where the figure is in an image, OPENPOSE_18 of shape (18, 3).
+
+    None where nobody was surely found, and where the embedded renderer drew the pose as it was asked for:
+    then its target says it better.
+    """
+    drawn = record.synthetic and record.conditioning == "control" and not task.options.get("joint_noise_deg")
+    found = None if drawn or measurement is None else measured_keypoints(measurement)
+    if found is None or np.nanmean(found[:, 2]) < SURE:
+        return None
+    return openpose_from_coco(found)
 
 
 def _all_inside(measured: NDArray[np.float64], width: int, height: int) -> bool:

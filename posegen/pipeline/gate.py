@@ -158,12 +158,7 @@ def _records(events: Iterable[CandidateRejected]) -> tuple[ImageRecord, ...]:
 
 def rejected_for_good(state: RunState) -> tuple[ImageRecord, ...]:
     """Return the tries that did not become the image, of the images that are there."""
-    return tuple(
-        event.record
-        for task_id, image in state.records.items()
-        for event in state.rejected.get(task_id, ())
-        if event.record.candidate != image.candidate
-    )
+    return tuple(event.record for event in state.rejected_for_good if event.task_id in state.records)
 
 
 def drop(records: Iterable[ImageRecord], storage: Storage) -> None:

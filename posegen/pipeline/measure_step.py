@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
+import msgspec
 import numpy as np
 
 from posegen.accuracy.measure import Target, measure
@@ -14,7 +15,7 @@ from posegen.poses.body import load_body
 from posegen.poses.camera import fit_camera
 from posegen.poses.library import Pose
 from posegen.poses.targets import keypoints_of, mirrored_keypoints, solve_poses
-from posegen.records import ImageRecord, ImageTask
+from posegen.records import ImageRecord, ImageTask, View
 from posegen.skeletons import COCO_FROM_OPENPOSE
 from posegen.telemetry import logger
 
@@ -34,14 +35,21 @@ def accuracy_target(task: ImageTask, width: int, height: int) -> Target | None:
     """
     if task.pose is None:
         return None
-    postures = solve_poses([Pose.from_content(task.pose)])
-    points = keypoints_of(postures, [task.view.yaw], task.width, task.height)[0, 0]
-    if task.view.mirrored:
-        points = mirrored_keypoints(points, task.width)
+    content = msgspec.json.encode(task.pose, order="deterministic")
+    return _target(content, task.view, (task.width, task.height), (width, height))
+
+
+@lru_cache(maxsize=4096)  # seeds, prompts and arms share a target; the contact sheet draws it again
+def _target(content: bytes, view: View, asked: tuple[int, int], got: tuple[int, int]) -> Target:
+    postures = solve_poses([Pose.from_content(msgspec.json.decode(content))])
+    points = keypoints_of(postures, [view.yaw], *asked)[0, 0]
+    if view.mirrored:
+        points = mirrored_keypoints(points, asked[0])
     points = points[list(COCO_FROM_OPENPOSE)]
-    scale = np.array([width / task.width, height / task.height])
+    scale = np.array(got) / asked
     points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
-    camera = fit_camera(postures.samples()[0], task.view.yaw, task.width, task.height)
+    points.flags.writeable = False
+    camera = fit_camera(postures.samples()[0], view.yaw, *asked)
     return Target(points, _stature_m() * camera.focal_px / camera.distance_m * float(scale[1]))
 
 

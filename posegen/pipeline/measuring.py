@@ -44,6 +44,7 @@ class Measuring:
         self._threads = ThreadPoolExecutor(max(1, most), thread_name_prefix="posegen-measure")
         self._consumers = most
         self._behind = 0
+        self._settled: dict[str, asyncio.Event] = {}
         self._broken: EstimatorError | None = None
         self.results: dict[str, Measurement | None] = {}
 
@@ -76,7 +77,13 @@ class Measuring:
         """Measure an image when its turn comes, and journal that."""
         if self.on and task.pose is not None:
             self._behind += 1
+            self._settled[task.task_id] = asyncio.Event()
             self._waiting.put_nowait((task, record))
+
+    async def settled(self, task: ImageTask) -> None:
+        """Wait until an image has had its turn, whatever came of it."""
+        if task.task_id in self._settled:
+            await self._settled[task.task_id].wait()
 
     def no_more(self) -> None:
         """Say that no further image will come; said once, however often it is called."""
@@ -124,3 +131,4 @@ class Measuring:
             if not self._stopping():
                 await self.keep(await self.now(*item))
             self._behind -= 1
+            self._settled.pop(item[0].task_id).set()

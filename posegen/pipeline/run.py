@@ -27,14 +27,20 @@ INTERRUPTED = "interrupted"
 """The reason that a run is journalled with which a person or a front end interrupted."""
 
 
+NOTHING_TO_MAKE = "is finished: nothing to make"
+
+
 class Run:
     """One attempt of a run, or a finished run with nothing left to make."""
 
-    def __init__(self, run_id: str, settings: Settings, engine: Engine | None) -> None:
+    def __init__(
+        self, run_id: str, settings: Settings, engine: Engine | None, idle: str = NOTHING_TO_MAKE
+    ) -> None:
         self.run_id = run_id
         self.folder = run_folder(settings.root, run_id)
         self._settings = settings
         self._engine = engine
+        self._idle = idle
 
     def __repr__(self) -> str:
         """Name the run and how far it is."""
@@ -52,6 +58,11 @@ class Run:
     def running(self) -> bool:
         """Whether images are still being made."""
         return self._engine is not None and not self._engine.join(0)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether this attempt was told to stop before its end."""
+        return self._engine is not None and self._engine.stop_reason is not None
 
     def state(self) -> RunState:
         """Return how the run stands by its journal."""
@@ -97,7 +108,7 @@ class Run:
             made, planned = summary.state.made, len(summary.state.tasks)
             raise RunInterruptedError(self.run_id, made, planned, self._engine.stop_reason)
         if self._engine is None:
-            print(f"run {self.run_id} is finished: nothing to make")  # noqa: T201  (shown in the notebook)
+            print(f"run {self.run_id} {self._idle}")  # noqa: T201  (shown in the notebook)
         summary.save_contact_sheet(sheet)
         return summary
 
@@ -137,7 +148,9 @@ class Run:
             while not engine.join(WAIT_SLICE_S):
                 show(engine.progress)
                 sheet = sheet or self._sheet()
-                sheet.add(dict(engine.records))
+                sheet.add(
+                    dict(engine.records), dict(engine.measuring.results) if engine.measuring.on else None
+                )
         except KeyboardInterrupt:
             self.interrupt()
         finally:

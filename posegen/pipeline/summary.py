@@ -17,7 +17,9 @@ from PIL import Image
 from posegen.errors import ImagesFailedError
 from posegen.images import contact_sheet, encode_png, recipe_json
 from posegen.journal import RunState
-from posegen.pipeline.sheet import RunSheet, sheet_item, view_label
+from posegen.pipeline.accuracy_summary import accuracy_columns, accuracy_facts, accuracy_row
+from posegen.pipeline.candidates import made_task
+from posegen.pipeline.sheet import SKELETON_NOTE, RunSheet, sheet_item, view_label
 from posegen.pipeline.tables import html_table
 from posegen.pipeline.task_names import find_task
 from posegen.records import ImageRecord, ImageTask
@@ -104,7 +106,8 @@ class RunSummary:
     def columns(self) -> tuple[str, ...]:
         """Names of the rows' values that a table for people shows."""
         exporting = bool(self.state.exports or self.state.export_failures)
-        return (*_SHOWN, *_SHOWN_OF_EXPORTS) if exporting else _SHOWN
+        shown = (*_SHOWN, *accuracy_columns(self.state), "failure")
+        return (*shown, *_SHOWN_OF_EXPORTS) if exporting else shown
 
     def _row(self, task: ImageTask) -> dict[str, Any]:
         record = self.records.get(task.task_id)
@@ -115,12 +118,13 @@ class RunSummary:
             "task_id": task.task_id,
             "pose": task.pose_id,
             "view": view_label(task),
-            "seed": task.seed,
+            "seed": made_task(task, record).seed if record else task.seed,
             "status": status,
             "conditioning": record.conditioning if record else None,
             "seconds": round(record.duration_ms / 1000, 2) if record else None,
             "kilobytes": round(record.size_bytes / 1000) if record else None,
             "image": record.key if record else None,
+            **accuracy_row(self.state, task.task_id),
             "exports": len(self.state.exports.get(task.task_id, {})),
             "exports_failed": [
                 f"{name}: {event.code}"
@@ -146,8 +150,10 @@ class RunSummary:
         record = self.records.get(task.task_id)
         failure = self.state.failures.get(task.task_id)
         return {
-            "recipe": json.loads(recipe_json(task)),
+            "recipe": json.loads(recipe_json(made_task(task, record) if record else task)),
             "image": msgspec.to_builtins(record) if record else None,
+            "accuracy": msgspec.to_builtins(self.state.measurements.get(task.task_id)),
+            "rejected": msgspec.to_builtins(self.state.rejected.get(task.task_id, [])),
             "exports": msgspec.to_builtins(self.state.exports.get(task.task_id, {})),
             "export_failures": msgspec.to_builtins(self.state.export_failures.get(task.task_id, {})),
             "failure": msgspec.to_builtins(failure) if failure else None,
@@ -168,6 +174,7 @@ class RunSummary:
             "attempts": len(self.state.attempts),
             "mean_seconds": round(sum(r.duration_ms for r in made) / len(made) / 1000, 2) if made else None,
             "image_megabytes": round(sum(r.size_bytes for r in made) / 1e6, 2),
+            **accuracy_facts(self.state),
             "folder": str(self.folder),
         }
 
@@ -176,8 +183,9 @@ class RunSummary:
         return self._finished(RunSheet(self.state.tasks, self._storage))
 
     def _finished(self, sheet: RunSheet) -> NDArray[np.uint8]:
-        sheet.add(self.records)
-        return sheet.pixels(self.state.failures, self._title(), " ".join(self.notes()))
+        sheet.add(self.records, {task_id: self.state.measurements.get(task_id) for task_id in self.records})
+        said = [SKELETON_NOTE, *self.notes()] if self.state.measurements else self.notes()
+        return sheet.pixels(self.state.failures, self._title(), " ".join(said))
 
     def save_contact_sheet(self, begun: RunSheet | None = None) -> Path:
         """Write the contact sheet into the run's folder, `begun` while it ran or not; return its path."""
@@ -225,5 +233,5 @@ class RunSummary:
         )
 
 
-_SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes", "failure")
+_SHOWN = ("pose", "view", "seed", "status", "conditioning", "seconds", "kilobytes")
 _SHOWN_OF_EXPORTS = ("exports", "exports_failed")

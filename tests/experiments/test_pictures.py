@@ -1,8 +1,8 @@
 import numpy as np
-from PIL import Image
 
-from posegen.experiments.pictures import ASKED, FOUND, draw_skeleton, failures, worst
+from posegen.experiments.pictures import failures, worst
 from posegen.images import encode_png
+from posegen.pipeline.sheet import FOUND_COLOR, TARGET_COLOR
 from posegen.storage import LocalStorage
 from tests.experiments.conftest import a_score
 
@@ -23,16 +23,10 @@ def test_both_skeletons_are_drawn_into_the_picture(state, plan, scores, tmp_path
     for record in state.records.values():
         storage.put(record.key, grey, content_type="image/png")
     sheet = np.array(failures(state, plan.design, scores, storage, of_each=2).image)
-    for colors in (ASKED, FOUND):
-        rgb = np.array([int(colors[0][i : i + 2], 16) for i in (1, 3, 5)])
+    for color in (TARGET_COLOR, FOUND_COLOR):
+        rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
         assert (np.abs(sheet.astype(int) - rgb).sum(axis=-1) < 60).sum() > 200
 
 
 def test_a_picture_that_is_gone_keeps_its_place(state, plan, scores, tmp_path):
     assert failures(state, plan.design, scores, LocalStorage(tmp_path), of_each=1).image.size[0] > 100
-
-
-def test_keypoints_that_are_not_there_are_left_out():
-    image = Image.new("RGB", (64, 64))
-    draw_skeleton(image, np.full((17, 2), np.nan), ASKED)
-    assert not np.array(image).any()

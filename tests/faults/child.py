@@ -31,11 +31,14 @@ from posegen.backends import Backend, GeneratedImage, ImageRequest, InProcess, N
 from posegen.errors import ImageFailedError, PosegenError, ResultGoneError
 from posegen.journal import Event, ImageAdopted, ImageStored, Owner, RunLease, SegmentWriter, lease, writer
 from posegen.parameters import BatchParameters, check
-from posegen.pipeline import engine
+from posegen.pipeline import engine, estimators
 from posegen.pipeline import run as runs
 from posegen.pipeline.export_run import export_run
 from posegen.pipeline.plan import Plan, build_plan
 from posegen.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.pipeline.scripted import ScriptedPool
 
 
 class Diary:
@@ -300,7 +303,11 @@ def drive(order: dict[str, Any], plan: Plan | None) -> int:
         cpu_threads=2,
         stall_after_s=order.get("stall_after_s", 1800.0),
         comfyui_url=order.get("comfyui_url"),
+        estimator="auto" if "off_px" in order else "off",
     )
+    if "off_px" in order:
+        pool = ScriptedPool(lambda task: float(order["off_px"][task.candidate]))
+        estimators.shared_pool = lambda *_: pool  # type: ignore[assignment,return-value]
     live_in_another_time(order)
     fail_disk(order, diary)
     engine.STOP_POLL_S = order.get("stop_poll_s", engine.STOP_POLL_S)

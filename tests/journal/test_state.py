@@ -255,8 +255,8 @@ def test_runs_are_listed_newest_first(tmp_path, attempt, plan, record):
     )  # fmt: skip
     assert oldest.row() == {
         "run_id": "b", "status": "unfinished", "planned": 3, "made": 0, "failed": 1, "attempts": 1,
-        "project": "p", "user": "u", "started_at": "2026-03-01T12:00:01.000Z",
-        "last_at": "2026-03-01T12:00:03.000Z",
+        "mean_oks": None, "rejected": 0, "project": "p", "user": "u",
+        "started_at": "2026-03-01T12:00:01.000Z", "last_at": "2026-03-01T12:00:03.000Z",
     }  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> PlainBackend:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(root=tmp_path, cpu_threads=2)
+    return Settings(root=tmp_path, cpu_threads=2, estimator="off")
 
 
 @pytest.fixture

@@ -257,7 +257,7 @@ from posegen.settings import Settings
 
 more = {"width": 256, "height": 256, "images_per_pose": 20, "run_id": "r", "concurrency": 3}
 parameters = batch_parameters({"backend": "figure", "poses": ["walking_stride"], **more})
-start(build_plan(parameters), Settings(root=Path(sys.argv[1]), cpu_threads=2))
+start(build_plan(parameters), Settings(root=Path(sys.argv[1]), cpu_threads=2, estimator="off"))
 """
 
 
@@ -381,7 +381,7 @@ def test_a_full_disk_is_found_before_anything_is_made(
 def test_many_images_are_made_at_once_but_no_more_than_asked(
     backend: PlainBackend, tmp_path: Path, gate: threading.Event
 ) -> None:
-    settings = Settings(root=tmp_path, cpu_threads=8)
+    settings = Settings(root=tmp_path, cpu_threads=8, estimator="off")
     at_once, most, lock = [0], [0], threading.Lock()
     three = threading.Semaphore(0)
 

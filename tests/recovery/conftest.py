@@ -72,7 +72,7 @@ class World:
 
     def __init__(self, root: Path, nursery: Nursery, shop: Shop) -> None:
         self.root = root
-        self.settings = Settings(root=root, cpu_threads=2)
+        self.settings = Settings(root=root, cpu_threads=2, estimator="off")
         self.after = timedelta(0)
         self._nursery, self._shop = nursery, shop
 

@@ -21,7 +21,9 @@ def server() -> Iterator[ComfyuiServer]:
 
 @pytest.fixture
 def settings(tmp_path: Path, server: ComfyuiServer) -> Settings:
-    return Settings(root=tmp_path, cpu_threads=2, comfyui_url=server.url, generation_timeout_s=30.0)
+    return Settings(
+        root=tmp_path, cpu_threads=2, estimator="off", comfyui_url=server.url, generation_timeout_s=30.0
+    )
 
 
 @pytest.fixture(autouse=True)
