@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posegen.errors import ParameterError
+from posegen.errors import EstimatorError, ImagesFailedError, ParameterError
 from posegen.experiments import results, tables
 from posegen.experiments.design import Design
 from posegen.experiments.scores import Score, score_run
@@ -47,13 +47,22 @@ class Experiment:
 
         Raises
         ------
+        ImagesFailedError
+            No image could be made.
+        EstimatorError
+            None could be measured.
         ParameterError
-            No image has been measured.
+            None has been made and measured yet.
         """
-        found = score_run(self.state, self.design)
-        if not any(score.status == "scored" for score in found):
-            raise ParameterError("run", f"{self.state.run_id}: no image has been made and measured yet")
-        return found
+        state = self.state
+        if not state.measurements and state.failures and not state.pending:
+            raise ImagesFailedError(state.run_id, state.failed, len(state.tasks))
+        if not state.measurements and state.measure_failures:
+            first = next(iter(state.measure_failures.values()))
+            raise EstimatorError(f"run {state.run_id}: no image could be measured: {first.message}")
+        if not state.measurements:
+            raise ParameterError("run", f"{state.run_id}: no image has been made and measured yet")
+        return score_run(state, self.design)
 
     @cached_property
     def results(self) -> results.Results:
