@@ -25,12 +25,13 @@ PUBLISHED: list[dict[str, Any]] = [
     {"method": "HumanSD", "humansd_paper": 31.85, "stable_pose_paper": 44.57},
     {"method": "Stable-Pose", "humansd_paper": None, "stable_pose_paper": 48.88},
 ]
-"""Pose AP in per cent on Human-Art."""
+"""Pose AP in per cent, by paper; the second column is quoted from notes (see `PUBLISHED_NOTE`)."""
 
 PUBLISHED_NOTE = (
     "Pose AP (%) as published: Ju et al., HumanSD, ICCV 2023; Wang et al., Stable-Pose, NeurIPS 2024 "
     "(Human-Art). Other detectors, data and area rules: ControlNet's own AP ranges from 18 to 45 across "
-    "papers. For context only; not comparable with the OKS measured here."
+    "papers. The second column is quoted from notes and was not checked against the paper. For context only; "
+    "not comparable with the OKS measured here."
 )
 
 SYNTHETIC = (
