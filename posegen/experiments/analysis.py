@@ -24,6 +24,7 @@ KINDS: dict[str, Callable[[Score], str]] = {
     "view": lambda score: score.view,
     "category": lambda score: score.category,
     "prompt": lambda score: score.prompt,
+    "pose": lambda score: score.pose,
 }
 """What results are told apart by."""
 
@@ -201,7 +202,7 @@ def effect(
 
 
 def strata(scores: Sequence[Score], arms: Sequence[str], baseline: str, *, seed: int = 0) -> list[StratumRow]:
-    """Return OKS and its difference to the baseline by posture, side, view, category and prompt."""
+    """Return OKS and its difference to the baseline by each of `KINDS`."""
     rows = []
     for kind, of in KINDS.items():
         for stratum in sorted({of(score) for score in scores}):

@@ -82,7 +82,7 @@ class Experiment:
         return tables.other_effects(self.results)
 
     def strata(self, *kinds: str) -> Table:
-        """Return mean OKS by `posture`, `side`, `view`, `category` or `prompt`; else by the first two."""
+        """Return mean OKS by `posture`, `side`, `view`, `category`, `prompt`, `pose`; or by the first two."""
         return tables.strata(self.results, *(kinds or ("posture", "side")))
 
     def joints(self) -> Table:
@@ -130,7 +130,7 @@ class Experiment:
         return figures.joints(self.results)
 
     def strata_figure(self, kind: str = "category") -> Drawing:
-        """Draw mean OKS by `posture`, `side`, `view`, `category` or `prompt`."""
+        """Draw mean OKS by `posture`, `side`, `view`, `category`, `prompt` or `pose`."""
         from posegen.experiments import figures
 
         return figures.strata(self.results, kind)

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import duckdb
 import msgspec
 import numpy as np
 
@@ -207,6 +206,8 @@ _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None) -> bytes:
     """Return rows as a Parquet file; `every` adds columns of one value."""
+    import duckdb
+
     if not rows:
         return b""
     added = every or {}

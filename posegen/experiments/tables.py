@@ -146,7 +146,7 @@ def other_effects(results: Results) -> Table:
 
 
 def strata(results: Results, *kinds: str) -> Table:
-    """Return OKS by kinds of poses and views: `posture`, `side`, `view`, `category`, `prompt`.
+    """Return OKS by kinds of poses and views: `posture`, `side`, `view`, `category`, `prompt`, `pose`.
 
     Raises
     ------

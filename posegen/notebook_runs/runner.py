@@ -11,7 +11,8 @@ from posegen import errors
 from posegen import parameters as schemas
 from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
 from posegen.executed_notebook import mend, mend_notebooks
-from posegen.experiments.plan import plan_experiment
+from posegen.experiments.plan import ExperimentPlan, plan_experiment
+from posegen.experiments.results import results_path
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
@@ -112,7 +113,7 @@ def _run_batch(
 ) -> tuple[int, RunSummary]:
     state = check_run(plan, settings)
     run_id = plan.parameters.run_id or new_run_id()
-    if state is not None and state.status == "finished":
+    if state is not None and state.status == "finished" and not _lacks_its_report(plan, settings, run_id):
         say(f"run {run_id} is finished: nothing to make")
         summary = RunSummary(state, settings.root)
         return summary.exit_code, summary
@@ -132,6 +133,11 @@ def _run_batch(
     if outcome.kernel_died:
         mend(outcome.path, summary.state, outcome.error or "")
     return _batch_exit_code(summary, outcome, say), summary
+
+
+def _lacks_its_report(plan: RunPlan, settings: Settings, run_id: str) -> bool:
+    """Return whether a finished run is an experiment without results: `posegen resume` has ended it."""
+    return isinstance(plan, ExperimentPlan) and not results_path(settings.root, run_id).exists()
 
 
 def _state_now(settings: Settings, run_id: str) -> RunState:

@@ -67,6 +67,12 @@ def test_images_of_one_pose_count_as_one(some):
     assert (row.low, row.high, row.p) == pytest.approx((alone.low, alone.high, alone.p))
 
 
+def test_45_pairs_find_a_twentieth_at_the_usual_scatter():
+    gain = np.random.default_rng(2).normal(0, 1, 45)
+    gain = (gain - gain.mean()) / gain.std(ddof=1) * 0.12
+    assert oks_effect(two_arms(gain, np.full(45, 0.5))).detectable == pytest.approx(0.05, abs=0.001)
+
+
 def test_a_power_of_80_per_cent_is_that():
     rng, found = np.random.default_rng(1), 0
     size = 2.8 * 0.1 / np.sqrt(40)

@@ -77,7 +77,7 @@ def test_the_executed_notebook_is_the_report(
     assert not [output for output in outputs if output.output_type == "error"]
     pages = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]
     figures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert (len(pages), len(figures)) == (11, 5)
+    assert (len(pages), len(figures)) == (12, 5)
     text = "".join(pages)
     for said in (
         "Synthetic: ",
@@ -135,6 +135,10 @@ def test_a_cut_off_experiment_is_gone_on_with_and_comes_to_the_same(
     strict = open_experiment("strict", Settings(root=root)).results
     one, other = (json.loads(to_json(results)) for results in (late, strict))
     assert (one["levels"], one["effects"]) == (other["levels"], other["effects"])
+    assert read_results(tmp_path) == []
+    reported = posegen("run", "pose_accuracy", "-y", json.dumps(VALUES), "-p", "run_id", "cut", root=tmp_path)
+    assert reported.returncode == 0, reported.stdout + reported.stderr
+    assert [found["run_id"] for found in read_results(tmp_path)] == ["cut"]
 
 
 def test_the_dry_run_shows_the_plan_and_writes_nothing(tmp_path: Path) -> None:
