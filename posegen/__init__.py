@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from posegen.experiments.experiment import open_experiment
     from posegen.experiments.plan import plan_experiment
     from posegen.parameters import accuracy_parameters, batch_parameters, recovery_parameters
+    from posegen.picture_poses import pose_from_picture
     from posegen.pipeline.export_run import export_run
     from posegen.pipeline.measure_run import measure_run
     from posegen.pipeline.plan import build_plan
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 _WHERE = {
     "experiments.experiment": ("open_experiment",), "experiments.plan": ("plan_experiment",),
     "parameters": ("accuracy_parameters", "batch_parameters", "recovery_parameters"),
-    "poses.library": ("PoseLibrary",), "pipeline.export_run": ("export_run",),
+    "picture_poses": ("pose_from_picture",), "pipeline.export_run": ("export_run",),
     "pipeline.measure_run": ("measure_run",), "pipeline.plan": ("build_plan",),
-    "pipeline.run": ("open_run", "resume", "start"),
+    "pipeline.run": ("open_run", "resume", "start"), "poses.library": ("PoseLibrary",),
     "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
 }  # fmt: skip
 
 __all__ = [
     "Avatar", "PoseLibrary", "View", "accuracy_parameters", "batch_parameters", "build_plan", "export_run",
-    "found_runs", "measure_run", "open_experiment", "open_run", "plan_experiment", "recover",
-    "recovery_parameters", "resume", "start",
+    "found_runs", "measure_run", "open_experiment", "open_run", "plan_experiment", "pose_from_picture",
+    "recover", "recovery_parameters", "resume", "start",
 ]  # fmt: skip
 
 

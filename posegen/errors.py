@@ -5,6 +5,8 @@ PosegenError
 │   ├── ParameterError         a parameter's name, type or value is wrong
 │   ├── UnknownNameError       a name (pose, category, backend, format ...) nobody knows
 │   ├── PoseDataError          a pose library file is malformed or describes an impossible body
+│   ├── PictureError           a picture that a pose is to be taken from cannot be used
+│   │   └── NobodyFoundError   nobody is in it, as far as the estimator sees
 │   ├── KeypointsFormatError   an OpenPose JSON document is malformed
 │   ├── RunConflictError       the run id belongs to another spec
 │   └── RunNotFoundError       no such run
@@ -126,6 +128,27 @@ class PoseDataError(InputError):
         self.file = file
         self.pose = pose
         self.field = field
+
+
+class PictureError(InputError):
+    """A picture that a pose is to be taken from cannot be used.
+
+    Parameters
+    ----------
+    problem : str
+        One sentence: what was found and what is allowed.
+    picture : str
+        Its file, or "the picture".
+    """
+
+    def __init__(self, problem: str, *, picture: str) -> None:
+        super().__init__(f"{picture}: {problem}")
+        self.problem = problem
+        self.picture = picture
+
+
+class NobodyFoundError(PictureError):
+    """Nobody is in the picture, as far as the estimator sees."""
 
 
 class KeypointsFormatError(InputError):

@@ -60,7 +60,7 @@ def one_image(options, summary):
         ours.append((time.thread_time() - spent) * 1000)
     spent = (cpu_ms(child) - before) / len(files)
     print(
-        f"one image of {options.size}x{options.size}: {spent:.1f} ms CPU in the estimator's process, decoding "
+        f"one image of {options.size}x{options.size}: {spent:.1f} ms CPU in its process, decoding "
         f"included (wall {statistics.median(walls):.1f} ms), "
         f"and {statistics.mean(ours):.1f} ms CPU for target and comparison"
     )

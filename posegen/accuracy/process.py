@@ -192,6 +192,24 @@ class EstimatorPool:
                         self._idle.append(process)
 
 
+class PooledEstimator:
+    """A pool as an estimator: see `PoseEstimator`.
+
+    Raises
+    ------
+    EstimatorError
+        It cannot be opened.
+    """
+
+    def __init__(self, pool: EstimatorPool) -> None:
+        self._pool = pool
+        self.info = pool.open()
+
+    def estimate(self, pixels: NDArray[np.uint8], /) -> list[Person]:
+        """Return the people in a picture, the largest first."""
+        return self._pool.estimate(pixels).people
+
+
 _pools: dict[bytes, EstimatorPool] = {}
 _pools_lock = threading.Lock()
 

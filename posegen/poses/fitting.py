@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from posegen.poses.body import Body, load_body
 from posegen.poses.camera import Camera, fit_camera
-from posegen.poses.joints import ANGLE_INDEX, ANGLE_NAMES, GREATEST, LEAST
-from posegen.poses.kinematics import RELAXED_HANDS, forward
+from posegen.poses.descent import descend
+from posegen.poses.joints import ANGLE_NAMES, GREATEST, LEAST, angle_indices
+from posegen.poses.kinematics import RELAXED_HANDS, Postures, forward
 from posegen.skeletons import OPENPOSE_18
 
 FloatArray = NDArray[np.float64]
@@ -27,8 +28,6 @@ FREE_ANGLES: tuple[str, ...] = tuple(
 PRIOR_DEG = 40.0
 """How far an angle leaves its start at a tenth of the cost of `RESIDUAL_SHARE` of error at one keypoint."""
 RESIDUAL_SHARE = 0.02
-STEP_DEG = 0.5
-ROUNDS = 14
 LEAST_COUNTED = 4
 
 
@@ -96,6 +95,7 @@ def fit_pose(
     *,
     body: Body | None = None,
     hands: tuple[str, str] = RELAXED_HANDS,
+    frozen: Collection[str] = (),
 ) -> FittedPose:
     """Return joint angles, near a start, whose keypoints seen from `yaw` lie on the given ones.
 
@@ -111,6 +111,8 @@ def fit_pose(
         Degrees; see `records.View`.
     start : float array, shape (D,)
         Degrees in the order of `joints.ANGLE_NAMES`.
+    frozen : collection of str
+        Angles that keep their start.
 
     Raises
     ------
@@ -122,78 +124,63 @@ def fit_pose(
             f"expected keypoints (18, 3) and start ({len(ANGLE_NAMES)},), "
             f"got {keypoints.shape} and {start.shape}"
         )
-    problem = _Problem(keypoints, yaw, body or load_body(), hands, np.clip(start, LEAST, GREATEST))
-    angles, damping = problem.start.copy(), 1e-2
-    residuals = problem.residuals(angles[None])[0]
-    for _ in range(ROUNDS):
-        slopes = problem.slopes(angles, residuals)
-        normal, downhill = slopes.T @ slopes, slopes.T @ residuals
-        candidates = []
-        for factor in (0.2, 1.0, 8.0):
-            step = np.linalg.solve(normal + damping * factor * np.diag(np.diag(normal) + 1e-9), -downhill)
-            candidates.append(problem.stepped(angles, step))
-        tried = problem.residuals(np.stack(candidates))
-        costs = (tried**2).sum(axis=1)
-        best = int(costs.argmin())
-        if costs[best] >= (residuals**2).sum() * (1 - 1e-6):
-            if damping > 1e3:
-                break
-            damping *= 10
-            continue
-        angles, residuals = candidates[best], tried[best]
-        damping *= (0.2, 1.0, 8.0)[best]
-    return FittedPose(angles, problem.error(angles))
+    target = KeypointTarget(keypoints)
+    body = body or load_body()
+    start = np.clip(start, LEAST, GREATEST)
+    free = angle_indices(name for name in FREE_ANGLES if name not in frozen)
+
+    def residuals(angles: FloatArray) -> FloatArray:
+        postures = forward(angles, body, [hands] * len(angles))
+        off = target.offsets(postures, yaw) / RESIDUAL_SHARE
+        left = (angles[:, free] - start[free]) / PRIOR_DEG
+        return np.concatenate([off, 0.1 * left], axis=1)
+
+    angles, _ = descend(residuals, start, free)
+    return FittedPose(angles, target.error(forward(angles[None], body, [hands]), yaw))
 
 
-class _Problem:
-    """Residuals of angle vectors against one set of keypoints."""
+class KeypointTarget:
+    """Keypoints in a picture that a body is to be laid over.
 
-    def __init__(
-        self, keypoints: FloatArray, yaw: float, body: Body, hands: tuple[str, str], start: FloatArray
-    ) -> None:
+    Parameters
+    ----------
+    keypoints : float array, shape (18, 3)
+        x, y in pixels of the unflipped picture, and visibility. Points that are not finite do not count.
+
+    Raises
+    ------
+    ValueError
+        Fewer than four keypoints count.
+    """
+
+    def __init__(self, keypoints: FloatArray) -> None:
         self.counted = np.isfinite(keypoints[:, :2]).all(axis=1)
         if self.counted.sum() < LEAST_COUNTED:
             raise ValueError(
                 f"{int(self.counted.sum())} keypoints have coordinates; at least {LEAST_COUNTED} are needed"
             )
-        self.target = keypoints[self.counted, :2].astype(np.float64)
-        extent = np.ptp(self.target, axis=0)
-        self.size_px = max(float(np.hypot(*extent)), 1e-6)
-        self.yaw, self.body, self.hands, self.start = yaw, body, hands, start
-        self.free = np.array([ANGLE_INDEX[name] for name in FREE_ANGLES])
+        self.points = keypoints[self.counted, :2].astype(np.float64)
+        self.size_px = max(float(np.hypot(*np.ptp(self.points, axis=0))), 1e-6)
 
-    def projected(self, angles: FloatArray) -> FloatArray:
+    def projected(self, postures: Postures, yaw: float) -> FloatArray:
         """Return M sets of counted keypoints in pixels, zoomed and shifted onto the target, (M, K, 2)."""
-        postures = forward(angles, self.body, [self.hands] * len(angles))
         points = postures.openpose()
-        samples = points.reshape(-1, 3)
-        camera = replace(fit_camera(samples, self.yaw, 1024, 1024), focal_px=1.0, cx=0.0, cy=0.0)
-        plain = camera.project(points[:, self.counted])[..., :2]
-        focal, shift = _zoom(plain, self.target)
+        camera = replace(fit_camera(points.reshape(-1, 3), yaw, 1024, 1024), focal_px=1.0, cx=0.0, cy=0.0)
+        return self.laid_over(camera.project(points[:, self.counted])[..., :2])
+
+    def laid_over(self, plain: FloatArray) -> FloatArray:
+        """Return M sets of the counted points, zoomed and shifted onto the target, (M, K, 2)."""
+        focal, shift = _zoom(plain, self.points)
         return np.asarray(focal[:, None, None] * plain + shift[:, None])
 
-    def residuals(self, angles: FloatArray) -> FloatArray:
-        """Return M residual vectors: distances, then how far the angles have left their start."""
-        off = (self.projected(angles) - self.target) / self.size_px / RESIDUAL_SHARE
-        left = (angles[:, self.free] - self.start[self.free]) / PRIOR_DEG
-        return np.concatenate([off.reshape(len(angles), -1), 0.1 * left], axis=1)
+    def offsets(self, postures: Postures, yaw: float) -> FloatArray:
+        """Return how far the keypoints of M postures lie from these, as shares of their size, (M, 2K)."""
+        off = (self.projected(postures, yaw) - self.points) / self.size_px
+        return np.asarray(off.reshape(len(postures), -1))
 
-    def slopes(self, angles: FloatArray, residuals: FloatArray) -> FloatArray:
-        """Return the residuals' derivatives by the free angles, (R, F), by forward differences."""
-        nudged = np.repeat(angles[None], len(self.free), axis=0)
-        sign = np.where(angles[self.free] + STEP_DEG > GREATEST[self.free], -1.0, 1.0)
-        nudged[np.arange(len(self.free)), self.free] += sign * STEP_DEG
-        return np.asarray(((self.residuals(nudged) - residuals) / (sign * STEP_DEG)[:, None]).T)
-
-    def stepped(self, angles: FloatArray, step: FloatArray) -> FloatArray:
-        """Return the angles after a step of at most 25 degrees, within their limits."""
-        stepped = angles.copy()
-        stepped[self.free] += np.clip(step, -25, 25)
-        return np.clip(stepped, LEAST, GREATEST)
-
-    def error(self, angles: FloatArray) -> float:
-        """Return the root mean square distance as a share of the target's size."""
-        return misfit(self.projected(angles[None])[0], self.target)
+    def error(self, postures: Postures, yaw: float) -> float:
+        """Return the root mean square distance of one posture as a share of the target's size."""
+        return misfit(self.projected(postures, yaw)[0], self.points)
 
 
 def misfit(points: FloatArray, keypoints: FloatArray) -> float:

@@ -99,6 +99,11 @@ def angle_vector(angles: Mapping[str, float]) -> FloatArray:
     return vector
 
 
+def angle_indices(names: Iterable[str]) -> NDArray[np.int64]:
+    """Return where these angles stand in angle vectors, shape (F,)."""
+    return np.array([ANGLE_INDEX[name] for name in names], dtype=np.int64)
+
+
 def mirrored_angles(angles: Mapping[str, float]) -> dict[str, float]:
     """Return the angles of the mirror-image body: sides swapped, turns and tilts reversed."""
     midline = {name for name in _TRUNK if name.rsplit(".", 1)[1] in ("yaw", "roll", "side_bend", "twist")}

@@ -129,6 +129,67 @@ def _builtin() -> PoseLibrary:
     return PoseLibrary(poses)
 
 
+def category_of_file(path: str | Path) -> str | None:
+    """Return the category of a library file; None if there is no such file.
+
+    Raises
+    ------
+    PoseDataError
+        The file cannot be read or is malformed.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    text = _read_text(path)
+    _read_file(text, str(path))
+    return str(json.loads(text)["category"])
+
+
+def library_text(text: str | None, pose: Pose, *, file: str = "", replace: bool = False) -> str:
+    """Return the text of a library file with a pose added to it; its other poses stay as they are written.
+
+    Parameters
+    ----------
+    text : str or None
+        What the file holds; None for a new one.
+    pose : Pose
+    file : str
+        Named in errors.
+    replace : bool
+        A pose of that id may be replaced.
+
+    Raises
+    ------
+    PoseDataError
+        The file is malformed, holds another category, or has the id already (and so may the built-in library,
+        whose poses are not replaced); or the pose is none that a library would take.
+    """
+
+    def refused(problem: str, field: str) -> PoseDataError:
+        return PoseDataError(problem, file=file, pose=pose.id, field=field)
+
+    entry = pose.entry()
+    read_pose(entry, pose.category, file=file)
+    present = [] if text is None else [each.id for each in _read_file(text, file)]
+    document: dict[str, Any] = {"category": pose.category, "poses": []}
+    if text is not None:
+        document = json.loads(text)
+    if document["category"] != pose.category:
+        problem = (
+            f"is {pose.category!r}; this file is of {document['category']!r}, and a file has one category"
+        )
+        raise refused(problem, "category")
+    if pose.id in PoseLibrary.builtin():
+        raise refused("the built-in library has this id; choose another", "id")
+    if pose.id in present and not replace:
+        raise refused("this file has this id already; choose another, or replace it", "id")
+    if pose.id in present:
+        document["poses"][present.index(pose.id)] = entry
+    else:
+        document["poses"].append(entry)
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
 def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")

@@ -55,7 +55,7 @@ LIFT_RANGE_M = (0.0, 1.5)
 SEAT_RANGE_M = (0.2, 1.2)
 _REQUIRED = ("id", "name", "description", "tags", "difficulty", "angles")
 _CONTENT = ("angles", "hands", "support", "lift_m", "seat_height_m")
-_ALLOWED = (*_REQUIRED, *_CONTENT[1:])
+_ALLOWED = (*_REQUIRED, *_CONTENT[1:], "provenance")
 _ID = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _ANGLE_NAMES = (*LIMITS, *(name.replace("left_", "both_", 1) for name in LIMITS if name.startswith("left_")))
 
@@ -82,6 +82,8 @@ class Pose:
         Height of the lowest point above the floor, for "air".
     seat_height_m : float or None
         For "seat"; None puts the seat where the feet reach the floor.
+    provenance : dict of str to plain value, or None
+        Where the pose comes from, for people: a picture's name and hash, say. Decides nothing.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Pose:
     support: str = "floor"
     lift_m: float = 0.0
     seat_height_m: float | None = None
+    provenance: Mapping[str, Any] | None = None
 
     def __hash__(self) -> int:
         """Hash by name and content; the angles themselves are a dict."""
@@ -121,6 +124,18 @@ class Pose:
         """Return the SHA-256 of `content` as canonical JSON, hexadecimal."""
         text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def entry(self) -> dict[str, Any]:
+        """Return the pose as an entry of a library file: `read_pose` of it is this pose."""
+        words = {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "tags": list(self.tags),
+            "difficulty": self.difficulty,
+        }
+        provenance = {} if self.provenance is None else {"provenance": dict(self.provenance)}
+        return words | self.content() | provenance
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any], *, pose_id: str = "unnamed") -> Pose:
@@ -187,8 +202,8 @@ def read_pose(document: object, category: str, *, file: str = "") -> Pose:
     ----------
     document : dict
         As JSON gives it: `id`, `name`, `description`, `tags`, `difficulty`, `angles`, and where they differ
-        from `Pose`'s defaults `hands`, `support`, `lift_m`, `seat_height_m`. An angle named ``both_...``
-        stands for the left and the right one.
+        from `Pose`'s defaults `hands`, `support`, `lift_m`, `seat_height_m`; `provenance` if there is one. An
+        angle named ``both_...`` stands for the left and the right one.
     category : str
         A key of `CATEGORIES`.
     file : str
@@ -219,6 +234,7 @@ def read_pose(document: object, category: str, *, file: str = "") -> Pose:
         description=where.text("description", document["description"]),
         tags=tuple(where.text("tags", tag) for tag in tags),
         difficulty=where.one_of("difficulty", document["difficulty"], DIFFICULTIES),
+        provenance=_read_provenance(document.get("provenance"), where),
         **_read_content({key: document[key] for key in _CONTENT if key in document}, where),
     )
 
@@ -241,6 +257,18 @@ def _read_content(content: Mapping[str, Any], where: _Where) -> dict[str, Any]:
         "lift_m": where.number("lift_m", content.get("lift_m", 0.0), *LIFT_RANGE_M),
         "seat_height_m": None if seat is None else where.number("seat_height_m", seat, *SEAT_RANGE_M),
     }
+
+
+def _read_provenance(document: object, where: _Where) -> dict[str, Any] | None:
+    if document is None:
+        return None
+    if not isinstance(document, dict):
+        raise where.error("provenance", f"is {document!r:.60}; must map names to texts, numbers or booleans")
+    for name, value in document.items():
+        plain = value is None or isinstance(value, str | bool | int | float)
+        if not plain or (isinstance(value, float) and not math.isfinite(value)):
+            raise where.error(f"provenance.{name}", f"is {value!r:.60}; must be a text, number or boolean")
+    return dict(document)
 
 
 def _read_angles(document: object, where: _Where) -> dict[str, float]:

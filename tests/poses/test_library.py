@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from posegen.errors import PoseDataError, UnknownNameError
-from posegen.poses.library import CATEGORIES, Pose, PoseLibrary
+from posegen.poses.library import CATEGORIES, Pose, PoseLibrary, category_of_file, library_text
 from posegen.poses.pose import read_pose
 
 ENTRY = {
@@ -58,6 +58,8 @@ def pose(pose_id, name="", description="", tags=(), category="standing"):
         ({"tags": [3]}, ["tags", "3"]),
         ({"name": " "}, ["name", "not empty"]),
         ({"description": None}, ["description", "None"]),
+        ({"provenance": "a photo"}, ["provenance", "'a photo'", "must map"]),
+        ({"provenance": {"box": [1, 2]}}, ["provenance.box", "[1, 2]", "text, number or boolean"]),
     ],
 )
 def test_bad_entries_are_named_with_file_pose_field_value_and_what_is_allowed(tmp_path, changes, words):
@@ -67,6 +69,47 @@ def test_bad_entries_are_named_with_file_pose_field_value_and_what_is_allowed(tm
     for word in [str(path), str({**ENTRY, **changes}["id"]), *words]:
         assert word in str(caught.value)
     assert caught.value.file == str(path)
+
+
+def test_every_builtin_pose_is_its_own_entry():
+    for each in PoseLibrary.builtin():
+        assert read_pose(json.loads(json.dumps(each.entry())), each.category) == each
+
+
+def test_provenance_is_kept_and_decides_nothing():
+    plain, from_photo = (
+        read_pose(entry(**more), "standing") for more in ({}, {"provenance": {"picture": "a.jpg"}})
+    )
+    assert from_photo.provenance == {"picture": "a.jpg"}
+    assert from_photo.entry()["provenance"] == {"picture": "a.jpg"}
+    assert "provenance" not in plain.entry()
+    assert from_photo.content_hash() == plain.content_hash()
+    assert pickle.loads(pickle.dumps(from_photo)) == from_photo
+
+
+def test_a_pose_is_added_to_a_files_text_and_the_others_are_left_as_written():
+    first, second = (
+        read_pose(entry(), "standing"),
+        read_pose(entry(id="second", name="Zweite Pose ä"), "standing"),
+    )
+    text = library_text(library_text(None, first), second)
+    assert [each["id"] for each in json.loads(text)["poses"]] == ["my_pose", "second"]
+    assert "Zweite Pose ä" in text
+    again = library_text(text, read_pose(entry(name="Other"), "standing"), replace=True)
+    assert [each["name"] for each in json.loads(again)["poses"]] == ["Other", "Zweite Pose ä"]
+    for wrong, words in (
+        (first, "this id already"),
+        (read_pose(entry(), "yoga"), "a file has one category"),
+        (read_pose(entry(id="yoga_tree"), "standing"), "built-in library"),
+        (pose("x"), "tags"),
+    ):
+        with pytest.raises(PoseDataError, match=words):
+            library_text(text, wrong, file="mine.json")
+
+
+def test_the_category_of_a_file(tmp_path):
+    assert category_of_file(tmp_path / "none.json") is None
+    assert category_of_file(write(tmp_path / "mine.json", category="yoga")) == "yoga"
 
 
 def test_a_missing_key_is_named():
