@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from posegen.parameters import batch_parameters, recovery_parameters
+    from posegen.experiments.experiment import open_experiment
+    from posegen.experiments.plan import plan_experiment
+    from posegen.parameters import accuracy_parameters, batch_parameters, recovery_parameters
     from posegen.picture_poses import pose_from_picture
     from posegen.pipeline.export_run import export_run
     from posegen.pipeline.measure_run import measure_run
@@ -22,16 +24,18 @@ if TYPE_CHECKING:
     from posegen.recovery import found_runs, recover
 
 _WHERE = {
-    "parameters": ("batch_parameters", "recovery_parameters"), "poses.library": ("PoseLibrary",),
-    "pipeline.export_run": ("export_run",), "pipeline.measure_run": ("measure_run",),
-    "pipeline.plan": ("build_plan",), "pipeline.run": ("open_run", "resume", "start"),
-    "picture_poses": ("pose_from_picture",), "records": ("Avatar", "View"),
-    "recovery": ("found_runs", "recover"),
+    "experiments.experiment": ("open_experiment",), "experiments.plan": ("plan_experiment",),
+    "parameters": ("accuracy_parameters", "batch_parameters", "recovery_parameters"),
+    "picture_poses": ("pose_from_picture",), "pipeline.export_run": ("export_run",),
+    "pipeline.measure_run": ("measure_run",), "pipeline.plan": ("build_plan",),
+    "pipeline.run": ("open_run", "resume", "start"), "poses.library": ("PoseLibrary",),
+    "records": ("Avatar", "View"), "recovery": ("found_runs", "recover"),
 }  # fmt: skip
 
 __all__ = [
-    "Avatar", "PoseLibrary", "View", "batch_parameters", "build_plan", "export_run", "found_runs",
-    "measure_run", "open_run", "pose_from_picture", "recover", "recovery_parameters", "resume", "start",
+    "Avatar", "PoseLibrary", "View", "accuracy_parameters", "batch_parameters", "build_plan", "export_run",
+    "found_runs", "measure_run", "open_experiment", "open_run", "plan_experiment", "pose_from_picture",
+    "recover", "recovery_parameters", "resume", "start",
 ]  # fmt: skip
 
 

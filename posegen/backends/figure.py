@@ -100,26 +100,69 @@ def draw(request: ImageRequest) -> GeneratedImage:
         Conditioning "control" without keypoints.
     """
     task = request.task
-    options = FigureOptions.model_validate(task.options)
-    appearance = figure.choose_appearance(task.avatar, task.seed, options.background)
-    body = load_body(male_share=appearance.male_share)
-    if task.conditioning == "control":
-        stance = follow(request, body)
-        noise_deg = options.joint_noise_deg
-    else:
-        stance = Stance.of(look_up(task.prompt))
-        noise_deg = max(options.joint_noise_deg, LOOK_UP_NOISE_DEG)
-    posed = stance.posed(body, noisy(stance.angles, noise_deg, task.seed))
-    camera = stance.camera or fit_camera(posed.samples()[0], task.view.yaw, task.width, task.height)
-    pixels = figure.draw(posed[0], camera, appearance, task.width, task.height)
+    placed = Placed.of(request)
+    pixels = figure.draw(placed.posed[0], placed.camera, placed.appearance, task.width, task.height)
     return GeneratedImage(
         pixels=np.ascontiguousarray(pixels[:, ::-1]) if task.view.mirrored else pixels,
         conditioning=task.conditioning,
         model=f"figure {figure.RENDERER_VERSION}",
         provider="embedded",
         synthetic=True,
-        notes=tuple(_notes(task, stance)),
+        notes=tuple(_notes(task, placed.stance)),
     )
+
+
+def drawn_keypoints(request: ImageRequest) -> FloatArray:
+    """Return where the joints of the body are that `draw` draws for a request, without drawing it.
+
+    What is known here and nowhere else: the truth that an estimator should find.
+
+    Returns
+    -------
+    float array, shape (18, 2)
+        OPENPOSE_18 in pixels, hidden joints too.
+
+    Raises
+    ------
+    ImageFailedError
+        As `draw`.
+    """
+    placed, view = Placed.of(request), request.task.view
+    points = placed.camera.project(placed.posed.openpose()[0])[:, :2]
+    return targets.mirrored_keypoints(points, request.task.width) if view.mirrored else points
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A body as it stands before the camera, with what it wears: all that a picture is drawn from."""
+
+    stance: Stance
+    posed: Postures
+    camera: Camera
+    appearance: figure.Appearance
+
+    @classmethod
+    def of(cls, request: ImageRequest) -> Placed:
+        """Return what a request asks for.
+
+        Raises
+        ------
+        ImageFailedError
+            Conditioning "control" without keypoints.
+        """
+        task = request.task
+        options = FigureOptions.model_validate(task.options)
+        appearance = figure.choose_appearance(task.avatar, task.seed, options.background)
+        body = load_body(male_share=appearance.male_share)
+        if task.conditioning == "control":
+            stance = follow(request, body)
+            noise_deg = options.joint_noise_deg
+        else:
+            stance = Stance.of(look_up(task.prompt))
+            noise_deg = max(options.joint_noise_deg, LOOK_UP_NOISE_DEG)
+        posed = stance.posed(body, noisy(stance.angles, noise_deg, task.seed))
+        camera = stance.camera or fit_camera(posed.samples()[0], task.view.yaw, task.width, task.height)
+        return cls(stance, posed, camera, appearance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,18 @@ from posegen import errors
 from posegen import parameters as schemas
 from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
 from posegen.executed_notebook import mend, mend_notebooks
+from posegen.experiments.plan import ExperimentPlan, plan_experiment
+from posegen.experiments.results import results_path
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
-from posegen.parameters import SCHEMAS, BatchParameters
+from posegen.parameters import SCHEMAS, AccuracyParameters, BatchParameters
 from posegen.pipeline.attempt import check_backends
 from posegen.pipeline.job import STOP_FILE
 from posegen.pipeline.paying import check_credits, needed_for
-from posegen.pipeline.plan import Plan, build_plan
+from posegen.pipeline.plan import build_plan
 from posegen.pipeline.run import check_run, new_run_id, run_folder
+from posegen.pipeline.run_plan import RunPlan
 from posegen.pipeline.summary import RunSummary
 from posegen.settings import Settings, load_settings
 from posegen.storage import check_writable
@@ -34,13 +37,13 @@ class Prepared:
 
     Attributes
     ----------
-    plan : Plan or None
+    plan : RunPlan or None
         None for a notebook that makes no images.
     """
 
     notebook: Path
     values: dict[str, Any]
-    plan: Plan | None
+    plan: RunPlan | None
 
 
 def prepare(notebook: str, given: GivenParameters) -> Prepared:
@@ -57,12 +60,14 @@ def prepare(notebook: str, given: GivenParameters) -> Prepared:
     if schema is None:
         return Prepared(path, values, None)
     checked = schemas.check(schema, values)
-    if not isinstance(checked, BatchParameters):
-        return Prepared(path, values, None)
-    return Prepared(path, values, build_plan(checked))
+    if isinstance(checked, BatchParameters):
+        return Prepared(path, values, build_plan(checked))
+    if isinstance(checked, AccuracyParameters):
+        return Prepared(path, values, plan_experiment(checked))
+    return Prepared(path, values, None)
 
 
-def dry_run(notebook: str, given: GivenParameters) -> Plan:
+def dry_run(notebook: str, given: GivenParameters) -> RunPlan:
     """Return the plan that the notebook would carry out; writes and spends nothing.
 
     Raises
@@ -104,11 +109,11 @@ def run_notebook(
 
 
 def _run_batch(
-    prepared: Prepared, plan: Plan, settings: Settings, kernel: str | None, say: Say
+    prepared: Prepared, plan: RunPlan, settings: Settings, kernel: str | None, say: Say
 ) -> tuple[int, RunSummary]:
     state = check_run(plan, settings)
     run_id = plan.parameters.run_id or new_run_id()
-    if state is not None and state.status == "finished":
+    if state is not None and state.status == "finished" and not _lacks_its_report(plan, settings, run_id):
         say(f"run {run_id} is finished: nothing to make")
         summary = RunSummary(state, settings.root)
         return summary.exit_code, summary
@@ -128,6 +133,11 @@ def _run_batch(
     if outcome.kernel_died:
         mend(outcome.path, summary.state, outcome.error or "")
     return _batch_exit_code(summary, outcome, say), summary
+
+
+def _lacks_its_report(plan: RunPlan, settings: Settings, run_id: str) -> bool:
+    """Return whether a finished run is an experiment without results: `posegen resume` has ended it."""
+    return isinstance(plan, ExperimentPlan) and not results_path(settings.root, run_id).exists()
 
 
 def _state_now(settings: Settings, run_id: str) -> RunState:
@@ -163,7 +173,7 @@ def _check_free(settings: Settings, run_id: str) -> None:
     )
 
 
-def _check_means(settings: Settings, plan: Plan, state: RunState | None) -> None:
+def _check_means(settings: Settings, plan: RunPlan, state: RunState | None) -> None:
     """Refuse a run that could not be made or paid, before a kernel starts; the hold is taken by the run.
 
     Raises

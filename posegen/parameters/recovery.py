@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from posegen.parameters.batch import DEFAULT_CONCURRENCY
 from posegen.parameters.checking import StrictModel
+from posegen.parameters.pictures import DEFAULT_CONCURRENCY
 from posegen.parameters.reading import MAX_DAYS, Names
 
 

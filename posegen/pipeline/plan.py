@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from posegen import credits as prices
 from posegen.accuracy.registry import DEFAULT_ESTIMATOR, ESTIMATORS
 from posegen.backends import Backend, NoOptions, get_backend, options_of
 from posegen.controlnet.prompt import DEFAULT_NEGATIVE_PROMPT, EnhancedPrompt, compose_prompt, description
 from posegen.errors import ParameterError
 from posegen.moderation import refusals
-from posegen.parameters import BatchParameters
+from posegen.parameters import BatchParameters, PictureParameters
 from posegen.pipeline.control import control_map_sha256
 from posegen.pipeline.estimators import estimator_of
-from posegen.pipeline.progress import duration
-from posegen.pipeline.tables import html_table
+from posegen.pipeline.run_plan import RunPlan, content_hash
 from posegen.poses.library import Pose, PoseLibrary
 from posegen.records import Avatar, Conditioning, ImageTask, View
 from posegen.settings import Settings, load_settings
@@ -37,62 +33,23 @@ log = logger("plan")
 NOT_THE_PICTURE = ("task_id", "index", "pose_id", "user_prompt")
 """Fields of a task that do not decide its picture, and so not its id."""
 
-NOT_THE_SPEC = ("run_id", "concurrency")
-"""Parameters that may differ between the attempts of one run."""
-
 
 @dataclass(frozen=True, repr=False)
-class Plan:
-    """What a run will make.
-
-    Attributes
-    ----------
-    parameters : BatchParameters
-    tasks : tuple of ImageTask
-        In order, no two with the same id.
-    notes : tuple of str
-        What the user should know before it starts.
-    """
+class Plan(RunPlan):
+    """What a batch will make; see `RunPlan`."""
 
     parameters: BatchParameters
-    tasks: tuple[ImageTask, ...]
-    notes: tuple[str, ...] = ()
 
-    @cached_property
-    def spec(self) -> dict[str, Any]:
-        """The parameters as plain values, without those that may differ between attempts."""
-        values = self.parameters.model_dump(mode="json")
-        return {name: value for name, value in values.items() if name not in NOT_THE_SPEC}
-
-    @property
-    def spec_hash(self) -> str:
-        """Hash of the spec. A run that exists goes on by its own plan, whatever the spec comes to today."""
-        return content_hash(self.spec)
-
-    @property
-    def cost_credits(self) -> int:
-        """Credits for all images."""
-        return prices.price(len(self.tasks))
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the plan comes to, as one flat mapping."""
-        settings = load_settings()
-        parameters = self.parameters
+    def _what(self, settings: Settings) -> dict[str, Any]:
         conditioning = Counter(task.conditioning for task in self.tasks)
         return {
             "images": len(self.tasks),
             "poses": len({task.pose_id for task in self.tasks if task.pose_id}),
-            "size": f"{parameters.width}x{parameters.height}",
-            "backend": parameters.backend,
+            "size": f"{self.parameters.width}x{self.parameters.height}",
+            "backend": self.parameters.backend,
             "conditioning": ", ".join(f"{name} {count}" for name, count in conditioning.items()),
-            "exports": list(dict.fromkeys(parameters.exports)),
+            "exports": list(dict.fromkeys(self.parameters.exports)),
             "accuracy": self._measured_by(settings),
-            "credits": self.cost_credits,
-            "estimated_time": duration(self.estimated_s(settings.cpu_threads)),
-            "run_id": parameters.run_id or "made from the time at the start",
-            "goes_to": str(settings.root / "runs" / (parameters.run_id or "<run id>")),
-            "lacks": get_backend(parameters.backend).missing(settings),
-            "notes": list(self.notes),
         }
 
     def _measured_by(self, settings: Settings) -> str:
@@ -104,32 +61,8 @@ class Plan:
         lacking = ESTIMATORS[DEFAULT_ESTIMATOR].missing()
         return "not measured" + (f": {lacking[0]}" if lacking else "")
 
-    def __repr__(self) -> str:
-        """Name the number of images and their price."""
-        return f"<Plan: {len(self.tasks)} images, {self.cost_credits} credits>"
 
-    def _repr_html_(self) -> str:
-        facts = {name: value for name, value in self.facts().items() if value != []}
-        return html_table([{"what": name.replace("_", " "), "value": value} for name, value in facts.items()])
-
-    def estimated_s(self, cpu_threads: int) -> float:
-        """Return the expected seconds, given how many threads draw at once."""
-        if not self.tasks:
-            return 0.0
-        backend = get_backend(self.parameters.backend)
-        total = sum(backend.typical_s(task.width, task.height) for task in self.tasks)
-        at_once = (
-            min(self.parameters.concurrency, cpu_threads) if backend.version else self.parameters.concurrency
-        )
-        return total / max(1, min(at_once, len(self.tasks)))
-
-
-def content_hash(value: object) -> str:
-    """Return 32 hexadecimal digits that stand for `value` (plain values; key order does not matter)."""
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
-
-
-def open_library(parameters: BatchParameters) -> PoseLibrary:
+def open_library(parameters: PictureParameters) -> PoseLibrary:
     """Return the built-in library with the user's own beside it, if there is one."""
     library = PoseLibrary.builtin()
     return library.with_file(Path(parameters.pose_library)) if parameters.pose_library else library

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from posegen.errors import RunConflictError, RunInterruptedError
 from posegen.journal import RunPlanned, RunState, read_run, run_exists
-from posegen.parameters.batch import DEFAULT_CONCURRENCY
+from posegen.parameters.pictures import DEFAULT_CONCURRENCY
 from posegen.pipeline.attempt import Begin, begin_attempt, check_resumable
 from posegen.pipeline.engine import DRAIN_S, Engine
 from posegen.pipeline.obtain import UnknownPolicy
-from posegen.pipeline.plan import Plan
 from posegen.pipeline.progress import Display, Progress, choose_display
+from posegen.pipeline.run_plan import RunPlan
 from posegen.pipeline.sheet import RunSheet
 from posegen.pipeline.signals import stopping_cleanly
 from posegen.pipeline.summary import RunSummary
@@ -161,12 +161,13 @@ class Run:
         return sheet
 
 
-def start(plan: Plan, settings: Settings | None = None, *, unknown: UnknownPolicy | None = None) -> Run:
+def start(plan: RunPlan, settings: Settings | None = None, *, unknown: UnknownPolicy | None = None) -> Run:
     """Start the run of a plan, or go on with it where it was left; returns at once.
 
     Parameters
     ----------
-    plan : Plan
+    plan : RunPlan
+        Of a batch or of an experiment.
     settings : Settings, optional
     unknown : {"retry", "ask", "fail"}, optional
         What to do with images that were sent to a provider and whose outcome cannot be found out. By default
@@ -226,7 +227,7 @@ def resume(
     return Run(run_id, settings, begin_attempt(begin, settings))
 
 
-def check_run(plan: Plan, settings: Settings) -> RunState | None:
+def check_run(plan: RunPlan, settings: Settings) -> RunState | None:
     """Return the state of the run that the plan's run id names, if there is one; changes nothing.
 
     Raises
@@ -243,7 +244,7 @@ def check_run(plan: Plan, settings: Settings) -> RunState | None:
     return state
 
 
-def _differences(state: RunState, plan: Plan) -> list[str]:
+def _differences(state: RunState, plan: RunPlan) -> list[str]:
     """Return one line for each parameter in which a run and a plan differ."""
     before = state.spec or {}
     names = [name for name in plan.spec if before.get(name) != plan.spec[name]]

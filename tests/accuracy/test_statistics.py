@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from posegen.accuracy.statistics import cluster_interval, holm, paired_effect, sign_flip_p
+from posegen.accuracy.statistics import (
+    cluster_interval,
+    holm,
+    paired_effect,
+    sign_flip_p,
+    smallest_detectable,
+)
 
 
 def simulated(rng, poses=30, seeds=6, effect=0.05, between=0.08, within=0.10):
@@ -110,3 +116,22 @@ def test_holm_is_as_published():
 def test_what_cannot_be_compared_is_refused(arm, beside, names, said):
     with pytest.raises(ValueError, match=said):
         paired_effect(arm, beside, names)
+
+
+def test_an_interval_of_a_rare_event_does_not_leave_out_what_some_resamples_lack():
+    values = np.zeros(32)
+    values[[3, 17]] = -1.0
+    names = np.array([str(index) for index in range(32)])
+    found = cluster_interval(values, names)
+    assert found.high >= 0
+    assert found.low <= -0.15
+    assert sign_flip_p(values, names) > 0.3
+
+
+def test_what_could_have_been_found_shrinks_with_the_root_of_the_poses():
+    values = np.random.default_rng(0).normal(0, 0.1, 160)
+    names = np.array([str(index) for index in range(160)])
+    many, few = smallest_detectable(values, names), smallest_detectable(values[:40], names[:40])
+    assert many == pytest.approx(2.8 * values.std(ddof=1) / np.sqrt(160))
+    assert few == pytest.approx(2 * many, rel=0.2)
+    assert np.isnan(smallest_detectable(values[:2], names[:2]))

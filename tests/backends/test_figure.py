@@ -9,7 +9,7 @@ import pytest
 
 from posegen.backends import get_backend
 from posegen.backends.base import ImageRequest
-from posegen.backends.figure import draw, follow, look_up, noisy
+from posegen.backends.figure import draw, drawn_keypoints, follow, look_up, noisy
 from posegen.errors import ImageFailedError, ResultGoneError
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline.plan import build_plan
@@ -127,3 +127,30 @@ def test_a_backend_in_this_process_keeps_nothing() -> None:
 
     with pytest.raises(ResultGoneError):
         asyncio.run(get_backend("figure").fetch(ImageRequest(task()), "x", None))  # type: ignore[arg-type]
+
+
+def test_drawn_keypoints_lie_on_the_figure_in_the_picture() -> None:
+    options = {"background": "#00ff00", "joint_noise_deg": 20.0}
+    for view in (0, "35m", -90):
+        request = prepare(task(views=[view], backend_options=options))
+        pixels = draw(request).pixels.astype(int)
+        body = (pixels[..., 1] - pixels[..., [0, 2]].max(axis=-1)) < 100
+        assert 0.05 < body.mean() < 0.6
+        x, y = np.rint(drawn_keypoints(request)).astype(int).T
+        assert body[y, x].mean() >= 17 / 18
+        assert request.keypoints is not None
+        assert np.hypot(*(drawn_keypoints(request) - request.keypoints[:, :2]).T).max() > 5
+
+
+def test_without_noise_the_drawn_keypoints_are_the_control_keypoints() -> None:
+    for view in (35, "35m"):
+        request = prepare(task(views=[view]))
+        assert request.keypoints is not None
+        away = np.hypot(*(drawn_keypoints(request) - request.keypoints[:, :2]).T)
+        assert away.max() < 0.02 * SIZE  # a body of another build in the same pose
+
+
+def test_drawn_keypoints_of_words_are_those_of_the_pose_looked_up() -> None:
+    request = prepare(task(conditioning="prompt"))
+    assert drawn_keypoints(request).shape == (18, 2)
+    np.testing.assert_array_equal(drawn_keypoints(request), drawn_keypoints(request))

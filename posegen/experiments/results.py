@@ -1,0 +1,259 @@
+"""All results of an experiment as plain values: what the report shows and what is kept beside it.
+
+An experiment's results lie in `runs/<run id>/experiment/`: `results.json` (everything), `images.parquet` (one
+row an arm and cell: `Score`) and `effects.parquet` (one row a comparison: `EffectRow`). They are made anew
+from the journal whenever they are asked for, so that they can be deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import numpy as np
+
+import posegen
+from posegen.errors import StorageError
+from posegen.experiments import analysis, context
+from posegen.experiments import attenuation as known
+from posegen.experiments.design import Design
+from posegen.experiments.scores import Score
+from posegen.journal import RunState
+from posegen.journal.events import timestamp, utc_now
+from posegen.storage.atomic import write_atomically
+
+SCHEMA = 1
+FOLDER = "experiment"
+RESULTS, IMAGES, EFFECTS = "results.json", "images.parquet", "effects.parquet"
+
+FEWEST_POSES = 30
+"""With fewer an interval says little about poses that were not tried."""
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What an experiment came to.
+
+    Attributes
+    ----------
+    run_id, status, baseline : str
+    statements : tuple of str
+        What must be said wherever the figures are shown: synthetic, circular.
+    warnings : tuple of str
+        What weakens them: few poses, images that are missing.
+    arms : list
+        Name, conditioning, dose and whether it is synthetic or circular.
+    levels, effects, strata, joints, dose_curve, attenuation, agreement, missing : list
+        As in `analysis` and `attenuation`; `agreement` and `attenuation` exist where the truth is known.
+    environment : dict
+        Estimator with weights, versions, times, hardware.
+    parameters : dict
+        What was asked for.
+    context : dict
+        What others claim and have published.
+    """
+
+    schema: int
+    run_id: str
+    status: str
+    baseline: str
+    synthetic: bool
+    statements: tuple[str, ...]
+    warnings: tuple[str, ...]
+    arms: list[dict[str, Any]]
+    levels: list[analysis.Level]
+    effects: list[analysis.EffectRow]
+    strata: list[analysis.StratumRow]
+    joints: list[analysis.JointRow]
+    dose_curve: list[known.DosePoint]
+    attenuation: list[known.AttenuationRow]
+    agreement: known.Agreement | None
+    missing: list[analysis.Missing]
+    environment: dict[str, Any]
+    parameters: dict[str, Any]
+    context: dict[str, Any]
+
+
+def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results:
+    """Return the results of scores; the same scores give the same results."""
+    arms, seed = [arm.name for arm in design.arms], design.seed
+    described = [_arm(design, name, scores) for name in arms]
+    missing = analysis.missing(scores, arms)
+    return Results(
+        schema=SCHEMA,
+        run_id=state.run_id,
+        status=state.status,
+        baseline=design.baseline,
+        synthetic=bool(described) and all(arm["synthetic"] for arm in described),
+        statements=tuple(_statements(described)),
+        warnings=tuple(_warnings(state, scores, missing)),
+        arms=described,
+        levels=analysis.levels(scores, arms, seed=seed),
+        effects=analysis.effects(scores, arms, design.baseline, seed=seed),
+        strata=analysis.strata(scores, arms, design.baseline, seed=seed),
+        joints=analysis.joints(scores, arms),
+        dose_curve=known.dose_curve(scores, design.arms, seed=seed),
+        attenuation=known.attenuation(scores, arms, design.baseline, seed=seed),
+        agreement=known.agreement(scores, seed=seed),
+        missing=missing,
+        environment=_environment(state, scores),
+        parameters=dict(state.spec or {}),
+        context={"claims": context.CLAIMS, "published_ap": context.PUBLISHED, "note": context.PUBLISHED_NOTE},
+    )
+
+
+def _arm(design: Design, name: str, scores: Sequence[Score]) -> dict[str, Any]:
+    arm = design.arm(name)
+    task = design.task(arm, 0)
+    drawn = task.backend == "figure" or any(score.synthetic for score in scores if score.arm == name)
+    return {
+        "name": name,
+        "conditioning": arm.conditioning,
+        "backend": task.backend,
+        "model": task.model,
+        "dose_of": arm.placed[0] if arm.placed else None,
+        "dose": arm.placed[1] if arm.placed else None,
+        "synthetic": drawn,
+        "circular": task.backend == "figure" and task.conditioning != "control",
+    }
+
+
+def _statements(arms: Sequence[dict[str, Any]]) -> Iterable[str]:
+    drawn = [arm["name"] for arm in arms if arm["synthetic"]]
+    if drawn:
+        some = context.PARTLY_SYNTHETIC.format(arms=", ".join(drawn))
+        yield context.SYNTHETIC if len(drawn) == len(arms) else some
+    circular = [arm["name"] for arm in arms if arm["circular"]]
+    if circular:
+        yield context.CIRCULAR.format(arms=", ".join(circular))
+
+
+def _warnings(state: RunState, scores: Sequence[Score], missing: Sequence[analysis.Missing]) -> Iterable[str]:
+    poses = len({score.pose for score in scores if score.status == "scored"})
+    if poses < FEWEST_POSES:
+        yield f"{poses} poses: with fewer than {FEWEST_POSES} an interval says little about poses not tried"
+    if poses < 3:
+        yield "no intervals: they need 3 poses or more"
+    if state.status != "finished":
+        yield f"the run is {state.status}: what follows is of the images made so far"
+    for row in missing:
+        gone = {"failed": row.failed, "not measured": row.unmeasured, "not made": row.pending}
+        said = ", ".join(f"{count} {what}" for what, count in gone.items() if count)
+        if said:
+            yield f"arm {row.arm}: {said}; these pairs are left out"
+
+
+def _environment(state: RunState, scores: Sequence[Score]) -> dict[str, Any]:
+    first = next(iter(state.measurements.values()), None)
+    seconds: dict[str, list[float]] = {}
+    for score in scores:
+        if score.seconds is not None:
+            seconds.setdefault(score.arm, []).append(score.seconds)
+    return {
+        "estimator": first.estimator if first else None,
+        "estimator_version": first.estimator_version if first else None,
+        "estimator_weights_sha256": first.weights_sha256 if first else None,
+        "posegen": sorted({attempt.posegen_version for attempt in state.attempts if attempt.posegen_version}),
+        "renderer": sorted({task.renderer_version for task in state.tasks if task.renderer_version}),
+        "models": sorted({record.model for record in state.records.values() if record.model}),
+        "started_at": state.first_at,
+        "ended_at": state.last_at,
+        "seconds_per_image": {arm: round(float(np.mean(all_)), 3) for arm, all_ in seconds.items()},
+        "analysed_at": timestamp(utc_now()),
+        "analysed_by": f"posegen {posegen.__version__}, Python {platform.python_version()}",
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+    }
+
+
+def to_json(results: Results) -> bytes:
+    """Return results as JSON; what is not a number (no interval, no spread) is null."""
+    return json.dumps(_plain(msgspec.to_builtins(results)), indent=1, ensure_ascii=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path, ...]:
+    """Write results into the run's folder, each file whole or not at all; return the paths.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    """
+    files = {
+        RESULTS: to_json(results),
+        IMAGES: to_parquet(scores, {"run_id": results.run_id}),
+        EFFECTS: to_parquet(results.effects, {"run_id": results.run_id, "baseline": results.baseline}),
+    }
+    for name, data in files.items():
+        write_atomically(folder / FOLDER / name, data)
+    return tuple(folder / FOLDER / name for name in files)
+
+
+_SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
+
+
+def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None) -> bytes:
+    """Return rows as a Parquet file; `every` adds columns of one value."""
+    import duckdb
+
+    if not rows:
+        return b""
+    added = every or {}
+    columns = {**dict.fromkeys(added, "VARCHAR"), **_columns(type(rows[0]))}
+    listed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    with tempfile.TemporaryDirectory() as temporary, duckdb.connect() as connection:
+        source, target = Path(temporary, "rows.ndjson"), Path(temporary, "rows.parquet")
+        lines = [json.dumps(_plain({**added, **msgspec.to_builtins(row)})) for row in rows]
+        source.write_text("\n".join(lines), encoding="utf-8")
+        read = f"read_json($source, format = 'newline_delimited', columns = {{{listed}}})"
+        connection.execute(
+            f"COPY (SELECT * FROM {read}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)",  # noqa: S608  (our names)
+            {"source": str(source)},
+        )
+        return target.read_bytes()
+
+
+def _columns(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the SQL types of a struct's fields."""
+    hints = get_type_hints(kind)
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        choices = get_args(hints[field.name]) or (hints[field.name],)
+        found[field.name] = next((_SQL[choice] for choice in choices if choice in _SQL), "DOUBLE[]")
+    return found
+
+
+def results_path(root: Path, run_id: str) -> Path:
+    """Return where the results of a run lie."""
+    return root / "runs" / run_id / FOLDER / RESULTS
+
+
+def read_results(root: Path) -> list[dict[str, Any]]:
+    """Return the saved results of all experiments under `root`, by run id; none if there are none.
+
+    Beside each `results.json` lie `images.parquet` and `effects.parquet`, for `runs/*/experiment/*.parquet`.
+
+    Raises
+    ------
+    StorageError
+        A file cannot be read as JSON.
+    """
+    found = []
+    for path in sorted((root / "runs").glob(f"*/{FOLDER}/{RESULTS}")):
+        try:
+            found.append(json.loads(path.read_bytes()))
+        except (OSError, ValueError) as exc:
+            raise StorageError(f"cannot read {path}: {exc}") from exc
+    return found

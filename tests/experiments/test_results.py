@@ -1,0 +1,100 @@
+import json
+
+import duckdb
+import msgspec
+import pytest
+
+from posegen.errors import StorageError
+from posegen.experiments.results import analyse, read_results, results_path, save, to_json, to_parquet
+from tests.experiments.conftest import a_score
+
+
+@pytest.fixture(scope="module")
+def results(state, plan, scores):
+    return analyse(state, plan.design, scores)
+
+
+def test_synthetic_and_circular_arms_are_named(results):
+    assert results.synthetic
+    assert results.statements[0].startswith("Synthetic: the pictures were drawn by the embedded renderer")
+    assert "arms none up in the prompt's words" in results.statements[1]
+    assert [arm["circular"] for arm in results.arms] == [True, False, False, False, False]
+
+
+def test_a_real_arm_beside_the_ceiling_is_partly_synthetic(state, plan, scores):
+    real = [msgspec.structs.replace(score, synthetic=score.arm == "direct") for score in scores]
+    tasks = tuple(
+        msgspec.structs.replace(task, backend="fal") if task.options or task.conditioning == "none" else task
+        for task in plan.tasks
+    )
+    design = type(plan.design)(plan.design.arms, "none", tasks, 0)
+    found = analyse(state, design, real)
+    assert not found.synthetic
+    (said,) = found.statements
+    assert said.startswith("Partly synthetic: arms direct were drawn by the embedded renderer")
+
+
+def test_few_poses_and_missing_images_are_warned_of(state, plan, scores):
+    lost = [msgspec.structs.replace(score, status="failed") if score.cell == 0 else score for score in scores]
+    warnings = analyse(state, plan.design, lost).warnings
+    assert any(text.startswith("4 poses: with fewer than 30") for text in warnings)
+    assert "arm none: 1 failed; these pairs are left out" in warnings
+    assert any("the run is unfinished" in text for text in warnings)
+
+
+def test_the_truth_is_recovered(results):
+    assert results.agreement.order_is_right
+    assert results.agreement.slope == pytest.approx(0.97, abs=0.06)
+    by_arm = {row.arm: row for row in results.attenuation}
+    assert by_arm["direct"].ratio == pytest.approx(0.97, abs=0.06)
+    order = [row.oks for row in results.dose_curve]
+    assert order == sorted(order, reverse=True)
+
+
+def test_the_same_scores_give_the_same_results(state, plan, scores, results):
+    again = analyse(state, plan.design, scores)
+    environment = {"analysed_at": ""}
+    one, other = (json.loads(to_json(r)) for r in (results, again))
+    assert {**one, "environment": environment} == {**other, "environment": environment}
+
+
+def test_what_is_saved_can_be_read(tmp_path, results, scores):
+    folder = tmp_path / "runs" / "e"
+    paths = save(folder, results, scores)
+    assert [path.name for path in paths] == ["results.json", "images.parquet", "effects.parquet"]
+    assert paths[0] == results_path(tmp_path, "e")
+    (read,) = read_results(tmp_path)
+    assert (read["run_id"], read["baseline"], read["schema"]) == ("e", "none", 1)
+    assert read["environment"]["estimator_weights_sha256"] == "abc"
+    assert read["context"]["claims"][1]["claim"] == "40-50 % better pose accuracy"
+    assert len(read["context"]["published_ap"]) == 5
+    images = duckdb.sql(
+        f"SELECT arm, count(*), avg(oks), min(run_id) FROM '{paths[1]}' GROUP BY arm ORDER BY arm"
+    )
+    rows = {row[0]: row[1:] for row in images.fetchall()}
+    assert rows["direct"][0] == 5
+    assert rows["direct"][1] == pytest.approx(sum(s.oks for s in scores if s.arm == "direct") / 5)
+    effects = duckdb.sql(f"SELECT mean FROM '{paths[2]}' WHERE arm = 'direct' AND measure = 'oks'").fetchall()
+    assert effects[0][0] == next(r.mean for r in results.effects if (r.arm, r.measure) == ("direct", "oks"))
+
+
+def test_json_has_no_nan(results):
+    text = to_json(results).decode()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert '"ratio": null' in text
+
+
+def test_parquet_keeps_types_of_empty_columns():
+    data = to_parquet([a_score("arm", 0, oks=None, swapped=None, joint_errors=(None, float("inf")))])
+    assert data[:4] == b"PAR1"
+    assert to_parquet([]) == b""
+
+
+def test_no_results_and_torn_ones(tmp_path):
+    assert read_results(tmp_path) == []
+    path = results_path(tmp_path, "x")
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(StorageError, match=r"results\.json"):
+        read_results(tmp_path)
