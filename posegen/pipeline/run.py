@@ -240,15 +240,20 @@ def check_run(plan: RunPlan, settings: Settings) -> RunState | None:
         return None
     state = read_run(settings.root, run_id)
     if state.tasks and state.spec_hash != plan.spec_hash:
-        raise RunConflictError(run_id, list(_differences(state, plan)))
+        differences = _differences(state, plan)
+        if differences:  # else it was planned before some parameter existed
+            raise RunConflictError(run_id, differences)
     return state
 
 
 def _differences(state: RunState, plan: RunPlan) -> list[str]:
-    """Return one line for each parameter in which a run and a plan differ."""
-    before = state.spec or {}
-    names = [name for name in plan.spec if before.get(name) != plan.spec[name]]
-    return [f"{name}: it has {before.get(name)!r}, now {plan.spec[name]!r}" for name in names]
+    """Return one line for each parameter in which a run and a plan differ.
+
+    What a run's spec does not name was not known when it was planned: it has the default.
+    """
+    before = {**plan.defaults, **(state.spec or {})}
+    names = [name for name in (plan.spec | before) if before.get(name) != plan.spec.get(name)]
+    return [f"{name}: it has {before.get(name)!r}, now {plan.spec.get(name)!r}" for name in names]
 
 
 def open_run(run_id: str, settings: Settings | None = None) -> RunSummary:

@@ -46,6 +46,16 @@ class RunPlan:
         return {name: value for name, value in values.items() if name not in NOT_THE_SPEC}
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """What the spec has where nothing is asked for."""
+        fields = type(self.parameters).model_fields
+        return {
+            name: msgspec.to_builtins(field.get_default(call_default_factory=True))
+            for name, field in fields.items()
+            if name not in NOT_THE_SPEC and not field.is_required()
+        }
+
+    @property
     def spec_hash(self) -> str:
         """Hash of the spec. A run that exists goes on by its own plan, whatever the spec comes to today."""
         return content_hash(self.spec)

@@ -23,7 +23,7 @@ from posegen.errors import (
     StorageFullError,
 )
 from posegen.images import decode, read_metadata
-from posegen.journal import ImageWithheld, read_run, read_segments
+from posegen.journal import ImageWithheld, RunPlanned, SegmentWriter, read_run, read_segments
 from posegen.parameters import BatchParameters, check
 from posegen.pipeline import engine as engine_module
 from posegen.pipeline import run as run_module
@@ -448,3 +448,16 @@ def test_the_journal_holds_the_plan_before_the_first_image(backend: PlainBackend
     events = [type(event).__name__ for event in read_segments(settings.root / "runs/r/journal")[0].events]
     assert events[:2] == ["AttemptStarted", "RunPlanned"]
     assert events[-1] == "AttemptFinished"
+
+
+def test_a_run_planned_before_a_parameter_existed_is_gone_on_with(
+    backend: PlainBackend, settings: Settings
+) -> None:
+    made = plan()
+    older = {name: value for name, value in made.spec.items() if name not in ("estimator", "min_oks")}
+    planned = RunPlanned(spec=older, spec_hash="of that time", tasks=made.tasks, user="local")
+    with SegmentWriter.open(settings.root / "runs/r/journal", "r", kind="batch") as writer:
+        writer.append(planned).result()
+    with pytest.raises(RunConflictError, match=r"min_oks: it has None, now 0\.9"):
+        start(plan(min_oks=0.9), settings)
+    assert start(made, settings).wait(quiet).state.status == "finished"
