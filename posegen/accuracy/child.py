@@ -58,7 +58,8 @@ def answer(estimator: PoseEstimator, picture: Picture) -> Answer:
 
 def main() -> None:  # pragma: no cover  (runs in a process of its own)
     """Serve on standard input and output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever drives the run, who closes our input
+    for number in (signal.SIGINT, signal.SIGTERM):  # for whoever drives the run, who closes our input
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICENESS)
     answers = os.fdopen(os.dup(1), "wb")

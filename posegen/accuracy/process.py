@@ -45,22 +45,42 @@ class EstimatorProcess:
     Raises
     ------
     EstimatorError
-        It cannot be opened.
+        The process cannot be started.
     """
 
     def __init__(self, spec: EstimatorSpec) -> None:
         self._name = spec.name
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-        self._child = subprocess.Popen(
-            [sys.executable, *_COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
-        )
-        ready = self._ask(Opening(spec.name, spec.options), Ready, OPEN_S)
-        if ready.error:
-            self.close()
-            raise EstimatorError(
-                f"estimator {spec.name!r} cannot be opened: {ready.error}", estimator=spec.name
+        try:
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self._child = subprocess.Popen(
+                [sys.executable, *_COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                start_new_session=True,  # what is sent to our whole group is not for it
             )
-        self.info: EstimatorInfo = ready.info
+        except OSError as exc:
+            message = f"estimator {spec.name!r} cannot be started: {exc.strerror or exc}"
+            raise EstimatorError(message, estimator=spec.name) from exc
+        self._spec = spec
+        self._info: EstimatorInfo | None = None
+
+    def open(self) -> EstimatorInfo:
+        """Load the model, once; return which estimator it is.
+
+        Raises
+        ------
+        EstimatorError
+            It cannot be loaded; the process has ended.
+        """
+        if self._info is None:
+            ready = self._ask(Opening(self._name, self._spec.options), Ready, OPEN_S)
+            if ready.error:
+                self.close()
+                message = f"estimator {self._name!r} cannot be opened: {ready.error}"
+                raise EstimatorError(message, estimator=self._name)
+            self._info = ready.info
+        return self._info
 
     def estimate(self, picture: Picture) -> Estimate:
         """Return who is in a picture.
@@ -79,6 +99,10 @@ class EstimatorProcess:
     def alive(self) -> bool:
         """Whether it can be asked again."""
         return self._child.poll() is None
+
+    def kill(self) -> None:
+        """Let whoever waits for an answer get an EstimatorError."""
+        self._child.kill()
 
     def close(self) -> None:
         """End the process."""
@@ -100,6 +124,9 @@ class EstimatorProcess:
             data = receive(self._child.stdout)
         except OSError:
             data = None
+        except BaseException:  # an interrupt: an answer left in the pipe would be taken for the next one's
+            self.close()
+            raise
         finally:
             late = not deadline.is_alive()
             deadline.cancel()
@@ -132,9 +159,10 @@ class EstimatorPool:
     def __init__(self, spec: EstimatorSpec, most: int = 1) -> None:
         self.spec = spec
         self.most = most
-        self._places = threading.BoundedSemaphore(most)
-        self._lock = threading.Lock()
+        self._places = threading.Semaphore(most)
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._idle: list[EstimatorProcess] = []
+        self._busy: set[EstimatorProcess] = set()
         self._info: EstimatorInfo | None = None
 
     def open(self) -> EstimatorInfo:
@@ -145,9 +173,10 @@ class EstimatorPool:
         EstimatorError
             It cannot be opened.
         """
-        if self._info is None:
-            with self._process():
-                pass
+        with self._opening:  # one starts it, the others wait for that
+            if self._info is None:
+                with self._process():
+                    pass
         if self._info is None:  # pragma: no cover  (opening sets it or raises)
             raise EstimatorError("the estimator did not say which it is", estimator=self.spec.name)
         return self._info
@@ -169,6 +198,13 @@ class EstimatorPool:
         with self._process() as process:
             return process.estimate(Picture(np.ascontiguousarray(pixels).tobytes(), (height, width)))
 
+    def allow(self, most: int) -> None:
+        """Let so many processes work at once, if that is more than until now."""
+        with self._lock:
+            more, self.most = max(0, most - self.most), max(most, self.most)
+        for _ in range(more):
+            self._places.release()
+
     def close(self) -> None:
         """End the processes that nobody uses; whoever asks again starts new ones."""
         with self._lock:
@@ -176,20 +212,36 @@ class EstimatorPool:
         for process in idle:
             process.close()
 
+    def give_up(self) -> None:
+        """End the processes that are at work too: whoever waits for one gets an EstimatorError."""
+        with self._lock:
+            busy = list(self._busy)
+        for process in busy:
+            process.kill()
+
     @contextmanager
     def _process(self) -> Iterator[EstimatorProcess]:
         with self._places:
+            process = self._taken() or EstimatorProcess(self.spec)
             with self._lock:
-                process = self._idle.pop() if self._idle else None
-            if process is None or not process.alive:
-                process = EstimatorProcess(self.spec)
-            self._info = process.info
+                self._busy.add(process)
             try:
+                self._info = process.open()
                 yield process
             finally:
-                if process.alive:
-                    with self._lock:
+                with self._lock:
+                    self._busy.discard(process)
+                    if process.alive:
                         self._idle.append(process)
+
+    def _taken(self) -> EstimatorProcess | None:
+        """Return a process that was idle and still lives."""
+        while True:
+            with self._lock:
+                process = self._idle.pop() if self._idle else None
+            if process is None or process.alive:
+                return process
+            process.close()
 
 
 class PooledEstimator:
@@ -222,7 +274,7 @@ def close_pools() -> None:
             pool.close()
 
 
-PROCESSES_PER_CORES = 4
+CORES_PER_PROCESS = 4
 """One estimator for so many cores: it takes some 40 ms a picture, which generation rarely is faster than."""
 
 
@@ -230,6 +282,6 @@ def shared_pool(spec: EstimatorSpec, cores: int = 1) -> EstimatorPool:
     """Return this process's one pool for an estimator: its model is loaded once for all runs of a kernel."""
     key = msgspec.msgpack.encode((spec.name, spec.options), order="deterministic")
     with _pools_lock:
-        if key not in _pools:
-            _pools[key] = EstimatorPool(spec, max(1, cores // PROCESSES_PER_CORES))
-        return _pools[key]
+        pool = _pools.setdefault(key, EstimatorPool(spec))
+    pool.allow(max(1, cores // CORES_PER_PROCESS))
+    return pool

@@ -49,9 +49,11 @@ def _rejected_facts(state: RunState) -> dict[str, Any]:
     below = sum(
         task_id in state.measurements and state.measurements[task_id].oks < bar for task_id in state.records
     )
+    unknown = sum(task_id not in state.measurements for task_id in state.records)
     return {
         "min_oks": bar,
         "below_min_oks": below,
+        **({"taken_without_figures": unknown} if unknown else {}),
         "rejected": len(rejected),
         "rejected_seconds": round(sum(record.duration_ms for record in rejected) / 1000, 2),
         "rejected_usd": round(sum(spent), 4) if spent else None,

@@ -277,7 +277,7 @@ class Engine:
         while self._queue and self.stop_reason is None:
             work = self._queue.popleft()
             if isinstance(work, ExportJob):
-                await self._export(work)
+                await self._export_measured(work)
             else:
                 await self._one(work)
 
@@ -307,20 +307,17 @@ class Engine:
             self._count("failed", task, f"failed: {failed.code}")
             return
         record, how = accepted.record, accepted.how
+        if accepted.measured is not None:  # first, so that an accepted image is never one without figures
+            await self.measuring.keep(accepted.measured)
         await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
         reach("image_journalled")
         self.records[record.task_id] = record
         self._count(how, task, f"{record.duration_ms / 1000:.2f} s" if how == "made" else how)
-        if accepted.measured is not None:
-            await self.measuring.keep(accepted.measured)
-        else:
+        if accepted.measured is None:
             self.measuring.later(task, record)
-            if self.job.formats:  # what is found says where the figure is
-                await self.measuring.settled(task)
         if self.job.gate is not None and not self.job.gate.keep_rejected:
             await self.on_io(lambda: drop(accepted.others, self._storage))
-        found = self.measuring.results.get(task.task_id)
-        await self._export(ExportJob(task, record, self.job.formats, found))
+        await self._export_measured(ExportJob(task, record, self.job.formats))
         reach("exports_made")
 
     async def _accepted(self, task: ImageTask) -> Accepted:
@@ -335,6 +332,14 @@ class Engine:
         earlier = Earlier(self.job.may_be_stored, submissions, self.job.policy)
         backend, pools = self._backend(task.backend), TaskPools(self, task)
         return await obtain_image(self.job.run_id, task, backend, self._storage, pools, earlier)
+
+    async def _export_measured(self, job: ExportJob) -> None:
+        """Make the exports of an image once it has been measured: what is found says where the figure is."""
+        if not job.formats:
+            return
+        if await self.measuring.settled(job.task):
+            found = self.measuring.results.get(job.task.task_id, job.measurement)
+            await self._export(replace(job, measurement=found))
 
     async def _export(self, job: ExportJob) -> None:
         """Make the exports of a journalled image; one that fails is journalled and stops nothing."""

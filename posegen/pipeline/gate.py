@@ -118,15 +118,32 @@ class GateKeeper:
                 log.warning("%s: try %d failed (%s): the best so far is kept", task.task_id, number + 1, exc)
                 break
             record = msgspec.structs.replace(record, task_id=task.task_id, candidate=number)
-            outcome = await self.measuring.now(task, record)
-            if not isinstance(outcome, ImageMeasured):  # that is not the image's fault
-                return Accepted(record, how, None, _records(below))
+            outcome = await self._measured(task, record)
+            if outcome is None:  # that is not the image's fault; the tries that are known stay beside it
+                notes = (*record.notes, f"not measured: taken without min_oks {self.gate.min_oks:g}")
+                return Accepted(msgspec.structs.replace(record, notes=notes), how)
             if outcome.measurement.oks >= self.gate.min_oks:
                 return Accepted(record, how, outcome, _records(below))
             below.append(await self._reject(task, record, outcome))
             if number + 1 < self.gate.max_candidates and self.stopping():
                 raise NotStartedError
         return self._best(task, below)
+
+    async def _measured(self, task: ImageTask, record: ImageRecord) -> ImageMeasured | None:
+        """Return a try's figures; None if the estimator failed twice.
+
+        Raises
+        ------
+        NotStartedError
+            It failed, and the run was told to stop: the next attempt finds the try where it is stored.
+        """
+        for _ in range(2):  # what died is started again
+            outcome = await self.measuring.now(task, record)
+            if isinstance(outcome, ImageMeasured):
+                return outcome
+            if self.stopping():
+                raise NotStartedError
+        return None
 
     async def _reject(
         self, task: ImageTask, record: ImageRecord, outcome: ImageMeasured
@@ -157,8 +174,12 @@ def _records(events: Iterable[CandidateRejected]) -> tuple[ImageRecord, ...]:
 
 
 def rejected_for_good(state: RunState) -> tuple[ImageRecord, ...]:
-    """Return the tries that did not become the image, of the images that are there."""
-    return tuple(event.record for event in state.rejected_for_good if event.task_id in state.records)
+    """Return the tries that did not become the image, of the images that are there and have figures."""
+    return tuple(
+        event.record
+        for event in state.rejected_for_good
+        if event.task_id in state.records and event.task_id in state.measurements
+    )
 
 
 def drop(records: Iterable[ImageRecord], storage: Storage) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from posegen.accuracy.estimator import EstimatorInfo
 from posegen.accuracy.process import shared_pool
-from posegen.accuracy.registry import DEFAULT_ESTIMATOR, ESTIMATORS, choose_estimator
+from posegen.accuracy.registry import DEFAULT_ESTIMATOR, ESTIMATORS
 from posegen.errors import ParameterError
 from posegen.journal import MEASURE, RunLease, RunState, SegmentWriter, journal_folder, read_run
 from posegen.pipeline.attempt import reason_to_stop
 from posegen.pipeline.engine import Engine
+from posegen.pipeline.estimators import estimator_of
 from posegen.pipeline.export_engine import ExportProgress
 from posegen.pipeline.job import STOP_FILE, Job
 from posegen.pipeline.measure_step import unmeasured
@@ -52,7 +54,7 @@ def measure_run(
     run_id : str
         A run that nobody drives, finished or not.
     estimator : str
-        A name, or "auto" for the default one.
+        A name, or "auto" for the one that the run was asked to be measured by, else the default one.
     options : mapping, optional
         The estimator's own.
     again : bool
@@ -71,13 +73,15 @@ def measure_run(
         Another process has the run.
     """
     settings = settings or load_settings()
-    images_of(read_run(settings.root, run_id), again=again)
-    spec = choose_estimator(estimator, options or {})
+    state = read_run(settings.root, run_id)
+    asked = {"estimator": estimator, "estimator_options": dict(options or {})}
+    own = estimator == "auto" and not options and (state.spec or {}).get("estimator", "auto") != "off"
+    spec = estimator_of(state.spec or {} if own else asked, settings)
     if spec is None:
         why = ESTIMATORS[DEFAULT_ESTIMATOR].missing() or ["'off' measures nothing"]
         raise ParameterError("estimator", f"{estimator!r}: {why[0]}")
     pool = shared_pool(spec, settings.cpu_threads)
-    pool.open()
+    _check_same(state, pool.open(), again=again)
     check_writable(settings.root)
     with ExitStack() as undo:
         lease = RunLease.acquire(settings.root, run_id, stall_after_s=settings.stall_after_s)
@@ -107,6 +111,27 @@ def measure_run(
         engine.start()
         undo.pop_all()
     return Run(run_id, settings, engine)
+
+
+def _check_same(state: RunState, info: EstimatorInfo, *, again: bool) -> None:
+    """Refuse to put figures of two estimators side by side.
+
+    Raises
+    ------
+    ParameterError
+        Some images have figures of another estimator, and these are to stay.
+    """
+    others = {
+        f"{one.estimator} {one.estimator_version}"
+        for one in state.measurements.values()
+        if (one.estimator, one.weights_sha256) != (info.name, info.weights_sha256)
+    }
+    if others and not again:
+        raise ParameterError(
+            "estimator",
+            f"{info.name} {info.version} is not what measured the others ({', '.join(sorted(others))}), and "
+            "figures of two are not to be compared; --again (again=True) measures all of them anew",
+        )
 
 
 def images_of(state: RunState, *, again: bool) -> Images:

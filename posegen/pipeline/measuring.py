@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from posegen.accuracy.process import EstimatorPool
-from posegen.errors import EstimatorError
 from posegen.journal import Event, ImageMeasured, MeasureFailed
 from posegen.pipeline.measure_step import Outcome, measure_failed, measured
 from posegen.records import ImageRecord, ImageTask, Measurement
 from posegen.storage import Storage
+
+T = TypeVar("T")
 
 MOST_PROCESSES = 16
 """Threads that wait for estimators; the pool decides how many work."""
@@ -43,9 +45,9 @@ class Measuring:
         most = min(pool.most, MOST_PROCESSES) if pool is not None else 0
         self._threads = ThreadPoolExecutor(max(1, most), thread_name_prefix="posegen-measure")
         self._consumers = most
-        self._behind = 0
+        self._behind = self._at_work = 0
         self._settled: dict[str, asyncio.Event] = {}
-        self._broken: EstimatorError | None = None
+        self._broken: Exception | None = None
         self.results: dict[str, Measurement | None] = {}
 
     @property
@@ -80,10 +82,12 @@ class Measuring:
             self._settled[task.task_id] = asyncio.Event()
             self._waiting.put_nowait((task, record))
 
-    async def settled(self, task: ImageTask) -> None:
-        """Wait until an image has had its turn, whatever came of it."""
-        if task.task_id in self._settled:
+    async def settled(self, task: ImageTask) -> bool:
+        """Wait until an image has had its turn; return whether it had, or was never to have one."""
+        waited = task.task_id in self._settled
+        if waited:
             await self._settled[task.task_id].wait()
+        return not waited or task.task_id in self.results
 
     def no_more(self) -> None:
         """Say that no further image will come; said once, however often it is called."""
@@ -92,8 +96,10 @@ class Measuring:
             self._waiting.put_nowait(None)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let the threads go; one that still waits for an estimator would keep the process from its end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._at_work and self._pool is not None:
+            self._pool.give_up()
 
     async def now(self, task: ImageTask, record: ImageRecord) -> Outcome:
         """Measure an image, and journal nothing."""
@@ -106,10 +112,19 @@ class Measuring:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._threads, lambda: measured(task, record, self._storage.get(record.key), pool)
+                self._threads,
+                lambda: self._working(lambda: measured(task, record, self._storage.get(record.key), pool)),
             )
         except Exception as exc:  # noqa: BLE001  (whatever it is, the image is there and stays)
             return measure_failed(task, exc)
+
+    def _working(self, work: Callable[[], T]) -> T:
+        """Do what waits for an estimator, in a thread."""
+        self._at_work += 1
+        try:
+            return work()
+        finally:
+            self._at_work -= 1
 
     async def keep(self, outcome: Outcome) -> None:
         """Journal what was measured of an image."""
@@ -120,12 +135,13 @@ class Measuring:
     async def _open(self, pool: EstimatorPool) -> None:
         if self._broken is None:
             try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, pool.open)
-            except EstimatorError as exc:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, lambda: self._working(pool.open))
+            except Exception as exc:  # noqa: BLE001  (whatever it is, images are made without it)
                 self._broken = exc
 
     async def _consume(self) -> None:
-        if self._pool is not None:
+        if self._pool is not None and not self._stopping():
             await self._open(self._pool)
         while (item := await self._waiting.get()) is not None:
             if not self._stopping():

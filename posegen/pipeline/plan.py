@@ -244,8 +244,8 @@ def _gate_notes(parameters: BatchParameters, backend: Backend, images: int) -> I
         return
     most = images * parameters.max_candidates
     yield (
-        f"quality gate: an image below OKS {parameters.min_oks:g} is made again, {parameters.max_candidates} "
-        f"times at most; up to {most:,} are made, and {images:,} are charged"
+        f"quality gate: an image below OKS {parameters.min_oks:g} is made again, until there are "
+        f"{parameters.max_candidates}; up to {most:,} are made, and {images:,} are charged"
     )
     if backend.paid:
         yield "the provider is paid for every one that is made"

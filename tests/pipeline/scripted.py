@@ -10,7 +10,6 @@ import numpy as np
 
 from posegen.accuracy.estimator import EstimatorInfo, Person
 from posegen.accuracy.process import Estimate
-from posegen.errors import EstimatorError
 from posegen.images import read_metadata
 from posegen.pipeline.measure_step import accuracy_target
 from posegen.records import ImageTask
@@ -28,8 +27,9 @@ class ScriptedPool:
 
     def __init__(self, script: Script = lambda _: 0.0) -> None:
         self.script = script
+        self.info = INFO
         self.opened = 0
-        self.lacks: EstimatorError | None = None
+        self.lacks: Exception | None = None
         self.seen: list[ImageTask] = []
         self.turn = threading.Semaphore(1_000_000)
 
@@ -37,7 +37,10 @@ class ScriptedPool:
         self.opened += 1
         if self.lacks is not None:
             raise self.lacks
-        return INFO
+        return self.info
+
+    def give_up(self) -> None:
+        self.turn.release(1_000)
 
     def estimate_file(self, data: bytes) -> Estimate:
         self.turn.acquire()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from posegen.errors import ImageFailedError, ParameterError
+from posegen.errors import EstimatorError, ImageFailedError, ParameterError
 from posegen.images import read_metadata
 from posegen.journal import read_run
 from posegen.parameters import BatchParameters, check
@@ -141,12 +141,44 @@ def test_a_later_try_that_fails_leaves_the_best_so_far(gated: Gated, backend: Pl
     assert {record.candidate for record in summary.state.records.values()} == {0}
 
 
-def test_an_estimator_that_fails_fails_no_image(
+def test_a_measurement_that_fails_once_is_made_again(
     backend: PlainBackend, measuring: Settings, pool: ScriptedPool
 ) -> None:
-    pool.script = lambda _: ValueError("oops")
+    outcomes = iter([EstimatorError("its process died"), 0.0])
+    pool.script = lambda _: next(outcomes)
+    summary = start(plan(poses=["standing_relaxed"]), measuring).wait(quiet)
+    assert (summary.state.made, summary.state.measure_failures, len(backend.made)) == (1, {}, 1)
+
+
+def test_a_try_that_cannot_be_measured_is_taken_and_the_known_ones_stay(
+    backend: PlainBackend, measuring: Settings, pool: ScriptedPool
+) -> None:
+    pool.script = lambda task: 30.0 if task.candidate == 0 else ValueError("oops")
     summary = start(plan(), measuring).wait(quiet)
-    assert (summary.state.made, len(summary.state.measure_failures)) == (2, 2)
+    records = summary.state.records.values()
+    assert {record.candidate for record in records} == {1}
+    assert all("not measured: taken without min_oks 0.9" in record.notes[-1] for record in records)
+    assert (summary.facts()["taken_without_figures"], len(summary.state.measure_failures)) == (2, 2)
+    assert files(summary, "images") == 4
+
+
+def test_a_measurement_that_fails_at_a_stop_decides_nothing(
+    backend: PlainBackend, measuring: Settings, pool: ScriptedPool
+) -> None:
+    pool.turn = threading.Semaphore(0)
+    pool.script = lambda _: EstimatorError("its process died")
+    run = start(plan(poses=["standing_relaxed"]), measuring)
+    while not backend.made:
+        assert run.running
+    run.stop("enough")
+    pool.turn.release(100)
+    while run.running:
+        pass
+    state = read_run(measuring.root, "r")
+    assert (state.made, state.rejected, state.status) == (0, {}, "interrupted")
+    pool.script = lambda _: 0.0
+    summary = resume("r", measuring).wait(quiet)
+    assert (summary.state.made, len(backend.made)) == (1, 1)
 
 
 def test_a_run_stopped_between_tries_goes_on_with_the_next(

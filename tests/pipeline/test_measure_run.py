@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from posegen.accuracy.estimator import EstimatorInfo
 from posegen.accuracy.registry import EstimatorSpec
 from posegen.errors import ParameterError, RunNotFoundError, RunOwnedError, UnknownNameError
 from posegen.journal import RunLease, read_run
@@ -27,7 +28,7 @@ def quiet(_: object) -> None:
 def pool(monkeypatch: pytest.MonkeyPatch) -> ScriptedPool:
     pool = ScriptedPool()
     monkeypatch.setattr(measuring, "shared_pool", lambda *_: pool)
-    monkeypatch.setattr(measuring, "choose_estimator", lambda name, _: EstimatorSpec(name))
+    monkeypatch.setattr(measuring, "estimator_of", lambda *_: EstimatorSpec("scripted"))
     return pool
 
 
@@ -81,3 +82,14 @@ def test_wrong_names_are_refused(made: Settings) -> None:
         measure_run("r", estimator="mediapip", settings=made)
     with pytest.raises(ParameterError, match="'off' measures nothing"):
         measure_run("r", estimator="off", settings=made)
+
+
+def test_figures_of_two_estimators_are_not_put_side_by_side(made: Settings, pool: ScriptedPool) -> None:
+    pool.script = lambda task: ValueError("odd") if task.index else 0.0
+    measure_run("r", settings=made).wait(quiet)
+    pool.info = EstimatorInfo("other", "2", "ff" * 32)
+    with pytest.raises(ParameterError, match=r"other 2 is not what measured the others \(scripted 1.0\)"):
+        measure_run("r", settings=made)
+    pool.script = lambda _: 0.0
+    state = measure_run("r", settings=made, again=True).wait(quiet).state
+    assert {one.estimator for one in state.measurements.values()} == {"other"}

@@ -101,8 +101,11 @@ def test_a_failing_measurement_fails_no_image(
     assert code == ("ESTIMATOR_FAILED" if isinstance(error, EstimatorError) else "MEASURE_ERROR")
 
 
-def test_an_estimator_that_cannot_be_opened_is_asked_once(measuring: Settings, pool: ScriptedPool) -> None:
-    pool.lacks = EstimatorError("cannot be opened: no weights")
+@pytest.mark.parametrize("lacks", [EstimatorError("no weights"), OSError("no weights")])
+def test_an_estimator_that_cannot_be_opened_is_asked_once(
+    measuring: Settings, pool: ScriptedPool, lacks: Exception
+) -> None:
+    pool.lacks = lacks
     summary = start(plan(), measuring).wait(quiet)
     assert (summary.state.made, len(summary.state.measure_failures), pool.opened) == (3, 3, 1)
     assert "no weights" in summary.rows()[0]["measure_failure"]
@@ -196,3 +199,21 @@ def test_exports_are_cut_round_what_was_found(measuring: Settings, pool: Scripte
     assert points[0, 0] == pytest.approx(target.keypoints[0, 0] + 40, abs=0.1)
     assert "tiktok" in state.exports[task.task_id]
     assert figure_keypoints(task, record, None) is None
+
+
+def test_exports_left_by_a_stop_are_cut_round_what_is_found_later(
+    measuring: Settings, pool: ScriptedPool
+) -> None:
+    pool.turn = threading.Semaphore(0)
+    run = start(plan(poses=POSES[:1], exports=["tiktok"], conditioning="prompt"), measuring)
+    while not read_run(measuring.root, "r").made:
+        assert run.running
+    run.stop("enough")
+    pool.turn.release(0 + 1)
+    while run.running:
+        pass
+    before = read_run(measuring.root, "r")
+    assert bool(before.exports) == bool(before.measurements), "no export without what is found"
+    pool.turn.release(100)
+    state = resume("r", measuring).wait(quiet).state
+    assert (len(state.exports), len(state.measurements)) == (1, 1)
