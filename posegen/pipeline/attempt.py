@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from posegen.accuracy.process import EstimatorPool
 from posegen.backends import get_backend
 from posegen.errors import BackendUnavailableError, InsufficientCreditsError, ParameterError, UserLimitError
 from posegen.failpoints import reach
@@ -37,10 +38,13 @@ from posegen.records import ImageTask
 from posegen.settings import Settings
 from posegen.storage import check_writable, open_storage
 from posegen.storage.atomic import TEMPORARY_PREFIX, remove
+from posegen.telemetry import logger
 
 STORED_IN = ("images", "originals", "thumbnails", "exports")
 """Folders of a run that only its owner writes to."""
 
+
+log = logger("worker")
 
 PARENT_GONE = "the process that ran this notebook is gone"
 """Why a kernel stops what it is making."""
@@ -99,7 +103,9 @@ def begin_attempt(begin: Begin, settings: Settings) -> Engine | None:
         planned = begin.planned if state.spec_hash is None else None
         check_backends(planned.tasks if planned is not None else state.pending, settings)
         moderation = open_moderation(settings)
-        estimators = estimators_for((state if planned is None else planned).spec or {}, settings)
+        estimators = (
+            estimators_for(planned.spec, settings) if planned is not None else _still_there(state, settings)
+        )
         if planned is not None:
             check_credits(settings, planned.user or "", len(planned.tasks), begin.run_id)
         writer = SegmentWriter.open(
@@ -169,6 +175,18 @@ def check_backends(tasks: Iterable[ImageTask], settings: Settings) -> None:
         missing = get_backend(name).missing(settings)
         if missing:
             raise BackendUnavailableError(f"backend {name!r}: {'; '.join(missing)}", backend=name)
+
+
+def _still_there(state: RunState, settings: Settings) -> EstimatorPool | None:
+    """Return what measures a run that is gone on with; None if its estimator is gone, and no gate needs it."""
+    spec = state.spec or {}
+    try:
+        return estimators_for(spec, settings)
+    except ParameterError as exc:
+        if spec.get("min_oks") is not None:
+            raise
+        log.warning("%s goes on unmeasured: %s", state.run_id, exc)
+        return None
 
 
 def _state(root: Path, run_id: str) -> RunState:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posegen.errors import EstimatorError
+from posegen.errors import EstimatorError, ParameterError
 from posegen.journal import ImageMeasured, MeasureFailed, read_run, read_segments
 from posegen.parameters import BatchParameters, check
+from posegen.pipeline import attempt as attempt_module
 from posegen.pipeline import estimators
 from posegen.pipeline.figure_place import figure_keypoints
 from posegen.pipeline.measure_step import accuracy_target, unmeasured
@@ -217,3 +218,21 @@ def test_exports_left_by_a_stop_are_cut_round_what_is_found_later(
     pool.turn.release(100)
     state = resume("r", measuring).wait(quiet).state
     assert (len(state.exports), len(state.measurements)) == (1, 1)
+
+
+def test_a_run_whose_estimator_is_gone_goes_on_unmeasured(
+    measuring: Settings, pool: ScriptedPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.turn = threading.Semaphore(0)
+    run = start(plan(estimator="mediapipe"), measuring)
+    run.stop("enough")
+    pool.turn.release(100)
+    while run.running:
+        pass
+
+    def gone(*_: object) -> None:
+        raise ParameterError("estimator", "its file is gone")
+
+    monkeypatch.setattr(attempt_module, "estimators_for", gone)
+    summary = resume("r", measuring).wait(quiet)
+    assert (summary.state.status, summary.state.made) == ("finished", 3)
