@@ -178,7 +178,7 @@ def check_backends(tasks: Iterable[ImageTask], settings: Settings) -> None:
 
 
 def _still_there(state: RunState, settings: Settings) -> EstimatorPool | None:
-    """Return what measures a run that is gone on with; None if its estimator is gone, and no gate needs it."""
+    """Return what measures a run that is gone on with; None if that is gone, and no gate needs it."""
     spec = state.spec or {}
     try:
         return estimators_for(spec, settings)
