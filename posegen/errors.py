@@ -337,11 +337,14 @@ class EstimatorError(PosegenError):
     message : str
         One sentence.
     estimator : str
+    died : bool
+        Its process ended, or had to be ended: another may fare better.
     """
 
-    def __init__(self, message: str, *, estimator: str = "") -> None:
+    def __init__(self, message: str, *, estimator: str = "", died: bool = False) -> None:
         super().__init__(message)
         self.estimator = estimator
+        self.died = died
 
 
 class CreditsError(PosegenError):

@@ -134,7 +134,7 @@ class EstimatorProcess:
             said = self._last_words()
             self.close()
             why = f"took longer than {limit_s:g} s" if late else f"its process died{said}"
-            raise EstimatorError(f"estimator {self._name!r}: {why}", estimator=self._name)
+            raise EstimatorError(f"estimator {self._name!r}: {why}", estimator=self._name, died=True)
         return msgspec.msgpack.decode(data, type=kind)
 
     def _last_words(self) -> str:
@@ -175,11 +175,19 @@ class EstimatorPool:
         """
         with self._opening:  # one starts it, the others wait for that
             if self._info is None:
-                with self._process():
-                    pass
+                try:
+                    self._start()
+                except EstimatorError as exc:
+                    if not exc.died:
+                        raise
+                    self._start()  # killed while it loaded: once more
         if self._info is None:  # pragma: no cover  (opening sets it or raises)
             raise EstimatorError("the estimator did not say which it is", estimator=self.spec.name)
         return self._info
+
+    def _start(self) -> None:
+        with self._process():
+            pass
 
     def estimate_file(self, data: bytes) -> Estimate:
         """Return who is in a picture given as the bytes of its file.

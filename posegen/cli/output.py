@@ -33,6 +33,10 @@ def print_outcome(summary: RunSummary) -> None:
     if not facts["planned"]:  # refused before it began: the error has said why
         return
     say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
+    if facts.get("mean_oks") is not None:
+        say(f"pose accuracy  OKS {facts['mean_oks']:.2f} over {facts['measured']}, by {facts['estimator']}")
+    if facts.get("not_measured"):
+        say(f"not measured   {facts['not_measured']}; {command()} measure {facts['run_id']} tries again")
     if facts["exports_made"] or facts["exports_failed"]:
         say(f"{facts['exports_made']} exports made, {facts['exports_failed']} failed")
     if summary.contact_sheet_path.exists():

@@ -3,7 +3,7 @@
 Arrays are (H, W, 3) uint8, sRGB, top row first.
 """
 
-from posegen.images.codec import decode, encode_png, thumbnail_jpeg
+from posegen.images.codec import MAX_BYTES, decode, encode_png, thumbnail_jpeg
 from posegen.images.contact_sheet import ContactSheet, SheetItem, Strokes, contact_sheet, contact_sheets
 from posegen.images.metadata import (
     ImageMetadata,
@@ -19,6 +19,7 @@ from posegen.images.metadata import (
 from posegen.images.palette import control_map_png
 
 __all__ = [
+    "MAX_BYTES",
     "ContactSheet",
     "ImageMetadata",
     "Recipe",

@@ -123,7 +123,7 @@ def _text_parameters(schema: type[BaseModel]) -> set[str]:
 
 def _typed(value: str) -> Any:
     """Read a value after -p as papermill does, and lists and mappings as YAML too."""
-    constants = {"True": True, "False": False, "None": None}
+    constants = {"True": True, "False": False, "None": None, "true": True, "false": False}  # as YAML has them
     if value in constants:
         return constants[value]
     for number in (int, float):

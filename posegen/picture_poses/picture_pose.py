@@ -13,7 +13,7 @@ from PIL import Image
 
 from posegen.backends.figure import draw
 from posegen.controlnet.draw import control_keypoints, draw_map
-from posegen.errors import PoseDataError
+from posegen.errors import PoseDataError, StorageError
 from posegen.picture_poses.people import FoundPerson
 from posegen.picture_poses.source import SourcePicture
 from posegen.pipeline import control
@@ -23,6 +23,9 @@ from posegen.poses.fitting_3d import FittedBody, wrapped
 from posegen.poses.library import Pose, library_text
 from posegen.records import ImageTask, View
 from posegen.storage.atomic import make_folders, storage_error, write_atomically
+
+LOCK_S = 10.0
+"""How long another process may be writing the same library."""
 
 Pixels = NDArray[np.uint8]
 
@@ -164,17 +167,19 @@ class PicturePose:
         StorageError
             It cannot be written.
         """
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         path = Path(library_file)
         if path.is_dir():
             raise PoseDataError("is a folder; name a file in it", file=str(path), pose=self.pose.id)
         try:
             make_folders(path.parent)
-            with FileLock(path.with_name(f".{path.name}.lock")):
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S):
                 text = path.read_text(encoding="utf-8") if path.exists() else None
                 added = library_text(text, self.pose, file=str(path), replace=replace)
                 write_atomically(path, added.encode())
+        except Timeout as exc:
+            raise StorageError(f"{path}: another process has been writing it for {LOCK_S:g} s") from exc
         except UnicodeDecodeError as exc:
             raise PoseDataError(f"is not UTF-8: {exc}", file=str(path)) from exc
         except OSError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.errors import ImageDataError, PictureError
-from posegen.images import decode
+from posegen.images import MAX_BYTES, decode
 
 LONGEST_SIDE_PX = 1280
 """Larger pictures are made smaller first: estimators look at 256 pixels of a person."""
@@ -61,7 +62,7 @@ def read_source(picture: str | Path | bytes | NDArray[np.uint8]) -> SourcePictur
         path = Path(data)
         shown, name = str(path), path.name
         try:
-            data = path.read_bytes()
+            data = _read(path, shown)
         except FileNotFoundError as exc:
             raise PictureError("there is no such file", picture=shown) from exc
         except OSError as exc:
@@ -71,6 +72,16 @@ def read_source(picture: str | Path | bytes | NDArray[np.uint8]) -> SourcePictur
     except ImageDataError as exc:
         raise PictureError(str(exc), picture=shown) from exc
     return _source(name, data, pixels, shown)
+
+
+def _read(path: Path, shown: str) -> bytes:
+    """Return a file's bytes; what has no end, or is larger than any picture we open, is not read."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise PictureError("is no file", picture=shown)
+    if found.st_size > MAX_BYTES:
+        raise PictureError(f"has {found.st_size:,} bytes; at most {MAX_BYTES:,} are allowed", picture=shown)
+    return path.read_bytes()
 
 
 def _source(name: str, data: bytes, pixels: NDArray[np.uint8], shown: str = "the picture") -> SourcePicture:

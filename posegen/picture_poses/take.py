@@ -76,8 +76,8 @@ def pose_from_picture(
     """
     words = {
         "id": pose_id,
-        "name": name or pose_id.replace("_", " ").capitalize(),
-        "description": description or "to be made from the angles",
+        "name": pose_id.replace("_", " ").capitalize() if name is None else name,
+        "description": "to be made from the angles" if description is None else description,
         "tags": list(tags),
         "difficulty": "medium",
     }

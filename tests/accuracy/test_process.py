@@ -215,3 +215,18 @@ def test_many_that_open_at_once_start_one_process(monkeypatch):
         thread.join()
     assert len(started) == 1
     pool.close()
+
+
+def test_a_process_killed_while_it_loads_is_started_once_more(monkeypatch):
+    deaths = iter([True, False])
+    real = EstimatorProcess.open
+
+    def opened(self):
+        if next(deaths):
+            self.kill()
+        return real(self)
+
+    monkeypatch.setattr(EstimatorProcess, "open", opened)
+    pool = EstimatorPool(EstimatorSpec("size"))
+    assert pool.open().name == "size"
+    pool.close()

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from posegen import PoseLibrary, pose_from_picture
 from posegen.controlnet.draw import draw_map
-from posegen.errors import PoseDataError
+from posegen.errors import PoseDataError, StorageError
+from posegen.picture_poses import picture_pose
 from tests.picture_poses.people import Fake, drawn, person
 
 
@@ -73,3 +75,9 @@ def test_a_file_that_cannot_take_it_stays_as_it_is(found, tmp_path):
     )
     with pytest.raises(PoseDataError, match="built-in library has this id"):
         builtin.save(tmp_path / "other.json", replace=True)
+
+
+def test_a_library_that_somebody_keeps_locked_is_told(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_pose, "LOCK_S", 0.05)
+    with FileLock(tmp_path / ".mine.json.lock"), pytest.raises(StorageError, match="another process"):
+        found.save(tmp_path / "mine.json")

@@ -1,13 +1,16 @@
 """From a picture to a pose: whole chain on drawn pictures, and every way in which it is refused."""
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
 
 from posegen import pose_from_picture
 from posegen.errors import NobodyFoundError, ParameterError, PictureError, PoseDataError
+from posegen.images import MAX_BYTES
 from posegen.picture_poses import take
+from posegen.picture_poses.source import read_source
 from posegen.poses.fitting_3d import wrapped
 from posegen.poses.library import PoseLibrary
 from posegen.poses.pose import read_pose
@@ -184,3 +187,21 @@ def test_people_that_are_named_wrongly():
     for who in (0, -1, "last", 2):
         with pytest.raises(PictureError, match="1 person is in it"):
             pose_from_picture(BLANK, pose_id="x", person=who, estimator=Fake(person("waving_hello")))
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(PictureError, match="is no file"):
+        read_source(pipe)
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(PictureError, match="at most"):
+        read_source(large)
+
+
+def test_empty_words_are_refused_not_replaced():
+    for words in ({"description": ""}, {"name": ""}):
+        with pytest.raises(PoseDataError, match="must be a text that is not empty"):
+            pose_from_picture(np.zeros((64, 64, 3), np.uint8), pose_id="x", **words)
