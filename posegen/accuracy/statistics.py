@@ -12,6 +12,8 @@ FloatArray = NDArray[np.float64]
 
 RESAMPLES = 4000
 PERMUTATIONS = 10_000
+FEW_CLUSTERS = 10
+"""With fewer clusters intervals are Student's."""
 EXACT_UP_TO = 13
 """With so many clusters at most all sign flips are tried (2^13 = 8,192)."""
 
@@ -112,12 +114,14 @@ def cluster_interval(
     seed: int = 0,
     level: float = 0.95,
     resamples: int = RESAMPLES,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
     """Return the mean with a studentised bootstrap interval, whole clusters being drawn.
 
     A percentile interval is too narrow for a few dozen clusters; here each resample's mean is divided by its
     own standard error (bootstrap-t), which holds its level from about 10 clusters on. Where resamples have no
-    spread (a rare event), the interval is at least as wide as the percentile one.
+    spread (a rare event), the interval is at least as wide as the percentile one. With fewer than 10 clusters
+    resamples say too little, and the interval is Student's.
 
     Parameters
     ----------
@@ -125,6 +129,8 @@ def cluster_interval(
     clusters : array of str, shape (N,)
     seed, level, resamples
         As `paired_effect`.
+    bounds : (float, float)
+        What the mean can be; the interval's ends are kept within.
 
     Returns
     -------
@@ -142,6 +148,9 @@ def cluster_interval(
         return Interval(float(estimate[0]), float("nan"), float("nan"))
     if error[0] <= 1e-12 * max(1.0, abs(float(estimate[0]))):
         return Interval(float(estimate[0]), float(estimate[0]), float(estimate[0]))
+    if len(sums) < FEW_CLUSTERS:
+        reach = t_quantile(1 - (1 - level) / 2, len(sums) - 1) * float(error[0])
+        return _within(float(estimate[0]), float(estimate[0]) - reach, float(estimate[0]) + reach, bounds)
     drawn = np.random.default_rng(seed).integers(0, len(sums), (resamples, len(sums)))
     means, errors = _mean_and_error(sums[drawn], sizes[drawn])
     usable = errors > 1e-12
@@ -152,7 +161,27 @@ def cluster_interval(
     if not usable.all():  # a rare event that some resamples lack: they have no t, and would be left out
         plain = np.quantile(means, tails)
         ends = min(ends[0], float(plain[0])), max(ends[1], float(plain[1]))
-    return Interval(float(estimate[0]), *ends)
+    return _within(float(estimate[0]), *ends, bounds)
+
+
+def _within(estimate: float, low: float, high: float, bounds: tuple[float, float]) -> Interval:
+    return Interval(estimate, max(low, bounds[0]), min(high, bounds[1]))
+
+
+def t_quantile(p: float, df: int) -> float:
+    """Return the quantile of Student's t distribution, for p from 0.5 to 1 (exclusive).
+
+    Its distribution function is integrated in the angle atan(t / sqrt(df)), where the density is a power of
+    the cosine, and inverted by interpolation.
+
+    >>> round(t_quantile(0.975, 4), 4)
+    2.7764
+    """
+    angles = np.linspace(0.0, np.pi / 2, 20_001)
+    density = np.cos(angles) ** (df - 1)
+    steps = (density[1:] + density[:-1]) / 2
+    share = 0.5 + 0.5 * np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
+    return float(np.sqrt(df) * np.tan(np.interp(p, share, angles)))
 
 
 def smallest_detectable(values: FloatArray, clusters: NDArray[np.str_]) -> float:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 
 from posegen.accuracy.statistics import (
     cluster_interval,
@@ -7,6 +8,7 @@ from posegen.accuracy.statistics import (
     paired_effect,
     sign_flip_p,
     smallest_detectable,
+    t_quantile,
 )
 
 
@@ -135,3 +137,34 @@ def test_what_could_have_been_found_shrinks_with_the_root_of_the_poses():
     assert many == pytest.approx(2.8 * values.std(ddof=1) / np.sqrt(160))
     assert few == pytest.approx(2 * many, rel=0.2)
     assert np.isnan(smallest_detectable(values[:2], names[:2]))
+
+
+@pytest.mark.parametrize("df", [2, 3, 5, 8])
+@pytest.mark.parametrize("p", [0.9, 0.975, 0.995])
+def test_student_quantiles_are_scipys(p, df):
+    assert t_quantile(p, df) == pytest.approx(scipy.stats.t.ppf(p, df), rel=1e-4)
+
+
+def test_with_few_clusters_the_interval_is_students():
+    values = np.array([0.1, 0.4, 0.2, 0.35, 0.5])
+    names = np.array(list("abcde"))
+    found = cluster_interval(values, names)
+    expected = scipy.stats.t.interval(0.95, 4, loc=values.mean(), scale=values.std(ddof=1) / np.sqrt(5))
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_interval_stays_within_what_the_mean_can_be():
+    values = np.array([0.9, 1.0, 0.2, 1.0])
+    found = cluster_interval(values, np.array(list("abcd")), bounds=(0.0, 1.0))
+    assert (found.low >= 0.0, found.high) == (True, 1.0)
+
+
+def test_the_interval_holds_its_level_with_few_clusters():
+    rng = np.random.default_rng(5)
+    names = np.repeat(np.arange(5).astype(str), 3)
+    held = 0
+    for repeat in range(1000):
+        values = np.repeat(rng.normal(0.3, 0.1, 5), 3) + rng.normal(0, 0.05, 15)
+        found = cluster_interval(values, names, seed=repeat)
+        held += found.low <= 0.3 <= found.high
+    assert 0.92 <= held / 1000 <= 0.97

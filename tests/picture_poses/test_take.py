@@ -145,7 +145,7 @@ def test_too_few_keypoints_are_refused():
     ("picture", "words"),
     [
         ("none.png", "none.png: there is no such file"),
-        (".", "cannot be read"),
+        (".", "is no file"),
         (b"some words", "not a PNG, JPEG or WebP picture"),
         (b"", "empty"),
         (np.zeros((4, 4, 2), np.uint8), r"not uint8 of shape \(4, 4, 2\)"),
