@@ -20,7 +20,7 @@ import numpy as np
 
 import posegen
 from posegen.errors import StorageError
-from posegen.experiments import analysis, context
+from posegen.experiments import analysis, caveats, context
 from posegen.experiments import attenuation as known
 from posegen.experiments.design import Design
 from posegen.experiments.scores import Score
@@ -31,9 +31,6 @@ from posegen.storage.atomic import write_atomically
 SCHEMA = 1
 FOLDER = "experiment"
 RESULTS, IMAGES, EFFECTS = "results.json", "images.parquet", "effects.parquet"
-
-FEWEST_POSES = 30
-"""With fewer an interval says little about poses that were not tried."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,21 +121,13 @@ def _arm(design: Design, name: str, scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def _statements(arms: Sequence[dict[str, Any]]) -> Iterable[str]:
-    drawn = [arm["name"] for arm in arms if arm["synthetic"]]
-    if drawn:
-        some = context.PARTLY_SYNTHETIC.format(arms=", ".join(drawn))
-        yield context.SYNTHETIC if len(drawn) == len(arms) else some
-    circular = [arm["name"] for arm in arms if arm["circular"]]
-    if circular:
-        yield context.CIRCULAR.format(arms=", ".join(circular))
+    named = {kind: [arm["name"] for arm in arms if arm[kind]] for kind in ("synthetic", "circular")}
+    return caveats.statements([arm["name"] for arm in arms], named["synthetic"], named["circular"])
 
 
 def _warnings(state: RunState, scores: Sequence[Score], missing: Sequence[analysis.Missing]) -> Iterable[str]:
     poses = len({score.pose for score in scores if score.status == "scored"})
-    if poses < FEWEST_POSES:
-        yield f"{poses} poses: with fewer than {FEWEST_POSES} an interval says little about poses not tried"
-    if poses < 3:
-        yield "no intervals: they need 3 poses or more"
+    yield from caveats.of_few_poses(poses)
     if state.status != "finished":
         yield f"the run is {state.status}: what follows is of the images made so far"
     for row in missing:
