@@ -182,8 +182,10 @@ def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path,
     """
     files = {
         RESULTS: to_json(results),
-        IMAGES: to_parquet(scores, {"run_id": results.run_id}),
-        EFFECTS: to_parquet(results.effects, {"run_id": results.run_id, "baseline": results.baseline}),
+        IMAGES: to_parquet(Score, scores, {"run_id": results.run_id}),
+        EFFECTS: to_parquet(
+            analysis.EffectRow, results.effects, {"run_id": results.run_id, "baseline": results.baseline}
+        ),
     }
     for name, data in files.items():
         write_atomically(folder / FOLDER / name, data)
@@ -193,14 +195,17 @@ def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path,
 _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 
-def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None) -> bytes:
-    """Return rows as a Parquet file; `every` adds columns of one value."""
+def to_parquet(
+    kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None
+) -> bytes:
+    """Return rows of one kind as a Parquet file; `every` adds columns of one value.
+
+    Without rows it is a table of the same columns and types, so that a glob over many runs can be read.
+    """
     import duckdb
 
-    if not rows:
-        return b""
     added = every or {}
-    columns = {**dict.fromkeys(added, "VARCHAR"), **_columns(type(rows[0]))}
+    columns = {**dict.fromkeys(added, "VARCHAR"), **_columns(kind)}
     listed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     with tempfile.TemporaryDirectory() as temporary, duckdb.connect() as connection:
         source, target = Path(temporary, "rows.ndjson"), Path(temporary, "rows.parquet")
@@ -232,7 +237,7 @@ def results_path(root: Path, run_id: str) -> Path:
 def read_results(root: Path) -> list[dict[str, Any]]:
     """Return the saved results of all experiments under `root`, by run id; none if there are none.
 
-    Beside each `results.json` lie `images.parquet` and `effects.parquet`, for `runs/*/experiment/*.parquet`.
+    Beside each `results.json` lie two Parquet files: see `read_rows`.
 
     Raises
     ------
@@ -246,3 +251,39 @@ def read_results(root: Path) -> list[dict[str, Any]]:
         except (OSError, ValueError) as exc:
             raise StorageError(f"cannot read {path}: {exc}") from exc
     return found
+
+
+def read_rows(root: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of all experiments under `root`, by run id: its images or its comparisons.
+
+    The two files of an experiment have different columns, so that a glob must name one of them:
+    `runs/*/experiment/images.parquet` or `runs/*/experiment/effects.parquet`, never `*.parquet`. A column
+    that an older file lacks is None.
+
+    Parameters
+    ----------
+    root : Path
+    name : {"images.parquet", "effects.parquet"}
+        `IMAGES` (fields of `Score`) or `EFFECTS` (fields of `EffectRow`, and the baseline).
+
+    Raises
+    ------
+    ValueError
+        No such file.
+    StorageError
+        A file cannot be read as Parquet.
+    """
+    import duckdb
+
+    if name not in (IMAGES, EFFECTS):
+        raise ValueError(f"{name!r} is no file of rows; allowed: {IMAGES}, {EFFECTS}")
+    paths = [str(path) for path in sorted((root / "runs").glob(f"*/{FOLDER}/{name}"))]
+    if not paths:
+        return []
+    try:
+        with duckdb.connect() as connection:
+            found = connection.execute("SELECT * FROM read_parquet($1, union_by_name = true)", [paths])
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    except duckdb.Error as exc:
+        raise StorageError(f"cannot read {name} of the experiments in {root}: {exc}") from exc

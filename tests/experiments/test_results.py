@@ -5,7 +5,18 @@ import msgspec
 import pytest
 
 from posegen.errors import StorageError
-from posegen.experiments.results import analyse, read_results, results_path, save, to_json, to_parquet
+from posegen.experiments.results import (
+    EFFECTS,
+    IMAGES,
+    analyse,
+    read_results,
+    read_rows,
+    results_path,
+    save,
+    to_json,
+    to_parquet,
+)
+from posegen.experiments.scores import Score
 from tests.experiments.conftest import a_score
 
 
@@ -86,9 +97,39 @@ def test_json_has_no_nan(results):
 
 
 def test_parquet_keeps_types_of_empty_columns():
-    data = to_parquet([a_score("arm", 0, oks=None, swapped=None, joint_errors=(None, float("inf")))])
+    data = to_parquet(Score, [a_score("arm", 0, oks=None, swapped=None, joint_errors=(None, float("inf")))])
     assert data[:4] == b"PAR1"
-    assert to_parquet([]) == b""
+
+
+def types(path):
+    return duckdb.sql(f"DESCRIBE SELECT * FROM '{path}'").project("column_name, column_type").fetchall()
+
+
+def test_no_rows_are_a_table_of_the_same_types(tmp_path):
+    full, empty = tmp_path / "full.parquet", tmp_path / "empty.parquet"
+    full.write_bytes(to_parquet(Score, [a_score("arm", 0)], {"run_id": "e"}))
+    empty.write_bytes(to_parquet(Score, [], {"run_id": "f"}))
+    assert types(empty) == types(full)
+    assert ("joint_errors", "DOUBLE[]") in types(empty)
+    assert duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/*.parquet'").fetchall() == [(1,)]
+
+
+def test_rows_of_all_experiments_are_read_and_not_mixed(tmp_path, results, scores):
+    assert read_rows(tmp_path, IMAGES) == []
+    for run_id in ("a", "b"):
+        save(tmp_path / "runs" / run_id, msgspec.structs.replace(results, run_id=run_id), scores)
+    save(tmp_path / "runs" / "c", msgspec.structs.replace(results, run_id="c", effects=[]), [])
+    images, effects = read_rows(tmp_path, IMAGES), read_rows(tmp_path, EFFECTS)
+    assert [(row["run_id"], row["arm"]) for row in images[:2]] == [("a", "none"), ("a", "control~20")]
+    assert len(images) == 2 * len(scores)
+    assert {row["run_id"] for row in images} == {row["run_id"] for row in effects} == {"a", "b"}
+    assert "baseline" in effects[0]
+    assert "baseline" not in images[0]
+    with pytest.raises(ValueError, match=r"allowed: images\.parquet"):
+        read_rows(tmp_path, "*.parquet")
+    (tmp_path / "runs/b/experiment/images.parquet").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"images\.parquet"):
+        read_rows(tmp_path, IMAGES)
 
 
 def test_no_results_and_torn_ones(tmp_path):
