@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -42,13 +43,15 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     statements : tuple of str
         What must be said wherever the figures are shown: synthetic, circular.
     warnings : tuple of str
-        What weakens them: few poses, images that are missing.
+        What weakens them: few poses, images that are missing, several estimators.
     arms : list
         Name, conditioning, dose and whether it is synthetic or circular.
+    coverage : Coverage
+        How many cells levels, strata, joints and doses are of.
     levels, effects, strata, joints, dose_curve, attenuation, agreement, missing : list
         As in `analysis` and `attenuation`; `agreement` and `attenuation` exist where the truth is known.
     environment : dict
-        Estimator with weights, versions, times, hardware.
+        Estimators with weights, versions, times, hardware.
     parameters : dict
         What was asked for.
     context : dict
@@ -63,6 +66,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     statements: tuple[str, ...]
     warnings: tuple[str, ...]
     arms: list[dict[str, Any]]
+    coverage: analysis.Coverage
     levels: list[analysis.Level]
     effects: list[analysis.EffectRow]
     strata: list[analysis.StratumRow]
@@ -80,7 +84,8 @@ def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results
     """Return the results of scores; the same scores give the same results."""
     arms, seed = [arm.name for arm in design.arms], design.seed
     described = [_arm(design, name, scores) for name in arms]
-    missing = analysis.missing(scores, arms)
+    missing = analysis.missing(scores, arms, design.baseline)
+    coverage, estimators = analysis.coverage(scores), measured_by(state)
     return Results(
         schema=SCHEMA,
         run_id=state.run_id,
@@ -88,17 +93,22 @@ def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results
         baseline=design.baseline,
         synthetic=bool(described) and all(arm["synthetic"] for arm in described),
         statements=tuple(_statements(described)),
-        warnings=tuple(_warnings(state, scores, missing)),
+        warnings=(
+            *_warnings(state, scores, missing),
+            *_of_coverage(coverage),
+            *_of_estimators(estimators, missing),
+        ),
         arms=described,
+        coverage=coverage,
         levels=analysis.levels(scores, arms, seed=seed),
         effects=analysis.effects(scores, arms, design.baseline, seed=seed),
         strata=analysis.strata(scores, arms, design.baseline, seed=seed),
         joints=analysis.joints(scores, arms),
         dose_curve=known.dose_curve(scores, design.arms, seed=seed),
         attenuation=known.attenuation(scores, arms, design.baseline, seed=seed),
-        agreement=known.agreement(scores, seed=seed),
+        agreement=known.agreement(scores, [arm.name for arm in design.makers], seed=seed),
         missing=missing,
-        environment=_environment(state, scores),
+        environment={"estimators": estimators, **_environment(state, scores)},
         parameters=dict(state.spec or {}),
         context={"claims": context.CLAIMS, "published_ap": context.PUBLISHED, "note": context.PUBLISHED_NOTE},
     )
@@ -137,16 +147,58 @@ def _warnings(state: RunState, scores: Sequence[Score], missing: Sequence[analys
             yield f"arm {row.arm}: {said}; these pairs are left out"
 
 
+def _of_coverage(coverage: analysis.Coverage) -> Iterable[str]:
+    if not coverage.left_out:
+        return
+    if coverage.shared:
+        yield (
+            f"levels, strata, joints and doses are of the {coverage.shared} cells (pose, view, prompt, seed) "
+            f"that were scored in every arm; {coverage.left_out} others are left out"
+        )
+    else:
+        yield (
+            f"none of {coverage.scored} cells (pose, view, prompt, seed) was scored in every arm: levels, "
+            "strata, joints and doses are of each arm's own images and must not be set side by side"
+        )
+
+
+def _of_estimators(
+    estimators: Sequence[dict[str, Any]], missing: Sequence[analysis.Missing]
+) -> Iterable[str]:
+    if len(estimators) < 2:
+        return
+    named = "; ".join(
+        f"{found['name']} {found['version']} (weights {found['weights_sha256']:.12}) {found['images']} images"
+        for found in estimators
+    )
+    yield (
+        f"MEASURED BY {len(estimators)} ESTIMATORS: {named}. Their scores are not paired; "
+        "`posegen measure RUN --again` measures all images with one"
+    )
+    for row in missing:
+        if row.mixed:
+            yield f"arm {row.arm}: {row.mixed} pairs measured by different estimators are left out"
+
+
+def measured_by(state: RunState) -> list[dict[str, Any]]:
+    """Return name, version and weights hash of every estimator, and how many images it measured."""
+    counts = Counter(
+        (found.estimator, found.estimator_version, found.weights_sha256)
+        for task in state.tasks
+        if task.task_id in state.records and (found := state.measurements.get(task.task_id)) is not None
+    )
+    return [
+        {"name": name, "version": version, "weights_sha256": weights, "images": images}
+        for (name, version, weights), images in sorted(counts.items())
+    ]
+
+
 def _environment(state: RunState, scores: Sequence[Score]) -> dict[str, Any]:
-    first = next(iter(state.measurements.values()), None)
     seconds: dict[str, list[float]] = {}
     for score in scores:
         if score.seconds is not None:
             seconds.setdefault(score.arm, []).append(score.seconds)
     return {
-        "estimator": first.estimator if first else None,
-        "estimator_version": first.estimator_version if first else None,
-        "estimator_weights_sha256": first.weights_sha256 if first else None,
         "posegen": sorted({attempt.posegen_version for attempt in state.attempts if attempt.posegen_version}),
         "renderer": sorted({task.renderer_version for task in state.tasks if task.renderer_version}),
         "models": sorted({record.model for record in state.records.values() if record.model}),
@@ -232,6 +284,19 @@ def _columns(kind: type[msgspec.Struct]) -> dict[str, str]:
 def results_path(root: Path, run_id: str) -> Path:
     """Return where the results of a run lie."""
     return root / "runs" / run_id / FOLDER / RESULTS
+
+
+def is_reported(root: Path, state: RunState) -> bool:
+    """Return whether a run's saved results are of all that its journal holds.
+
+    They are not if they were saved while the run was made (its status, or the number of images measured, was
+    another then), were measured by another estimator, or cannot be read.
+    """
+    try:
+        saved = json.loads(results_path(root, state.run_id).read_bytes())
+        return (saved["status"], saved["environment"]["estimators"]) == (state.status, measured_by(state))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def read_results(root: Path) -> list[dict[str, Any]]:

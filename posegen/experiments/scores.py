@@ -67,6 +67,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         How much higher than the target each keypoint was found, by body height.
     seconds : float or None
     synthetic : bool or None
+    estimator : str or None
+        Name, version and weights hash of what measured it: scores of different ones are not compared.
     """
 
     arm: str
@@ -98,6 +100,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     joint_rise: Numbers = ()
     seconds: float | None = None
     synthetic: bool | None = None
+    estimator: str | None = None
 
 
 def score_run(state: RunState, design: Design) -> list[Score]:
@@ -157,6 +160,7 @@ def _score(
         "true_oks": _true_oks(truths[task.task_id], task, record, target),
         "seconds": round(record.duration_ms / 1000, 3),
         "synthetic": record.synthetic,
+        "estimator": f"{measurement.estimator} {measurement.estimator_version} {measurement.weights_sha256}",
     }
     found = nearest.to(measured_keypoints(measurement), task, record)
     figures |= {"nearest_pose": found, "nearest_is_right": found == asked.pose_id}
