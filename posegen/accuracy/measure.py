@@ -57,7 +57,7 @@ def measure(
     ----------
     people : sequence of Person
         Everybody who was found. The figures are of the one with the highest OKS: a second person does not
-        hide that the first stands right, and is counted in `people`.
+        hide that the first stands right, and is counted in `people`. One without a single keypoint is nobody.
     target : Target
     info : EstimatorInfo
     duration_ms : float
@@ -74,6 +74,7 @@ def measure(
     """
     if not target.counted.any():
         raise ValueError("the target shows no keypoint to compare")
+    people = [person for person in people if _has_keypoint(person)]
     shapes = [person.keypoints[:, :2] for person in people]
     scores = [target.similarity(points) for points in shapes]
     best = int(np.argmax(scores)) if scores else None
@@ -102,6 +103,10 @@ def measured_keypoints(measurement: Measurement) -> FloatArray | None:
     if not measurement.keypoints:
         return None
     return np.array(measurement.keypoints, dtype=np.float64).reshape(17, 3)
+
+
+def _has_keypoint(person: Person) -> bool:
+    return bool(np.isfinite(person.keypoints[:, :2]).all(axis=1).any())
 
 
 def _flat(keypoints: FloatArray) -> tuple[float | None, ...]:

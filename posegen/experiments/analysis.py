@@ -30,7 +30,15 @@ KINDS: dict[str, Callable[[Score], str]] = {
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """How an arm does, by itself: the mean of a measure with its 95 % interval, bootstrapped by pose."""
+    """How an arm does: the mean of a measure with its 95 % interval, bootstrapped by pose.
+
+    It is of the cells that were scored in every arm (see `Coverage`), so that arms can be set side by side.
+
+    Attributes
+    ----------
+    images, poses : int
+        That the mean is of.
+    """
 
     arm: str
     measure: str
@@ -47,7 +55,7 @@ class EffectRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     pairs, poses : int
-        Pairs in which both arms have the measure, and the poses they are of.
+        Pairs in which both arms have the measure by the same estimator, and the poses they are of.
     mean, low, high : float
         Mean paired difference with its 95 % interval, bootstrapped by pose; NaN with fewer than 3 poses.
     median, cohens_d_z : float
@@ -75,11 +83,21 @@ class EffectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StratumRow(msgspec.Struct, frozen=True, kw_only=True):
-    """OKS of an arm, and its difference to the baseline, among poses or views of one kind."""
+    """OKS of an arm, and its difference to the baseline, among poses or views of one kind.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether the OKS is of cells that were scored in every arm with a score in the stratum. If there is no
+        such cell it is of the arm's own, and arms must not be set side by side.
+    images, poses : int
+        That the OKS is of; the effect is of the arm's pairs with the baseline.
+    """
 
     kind: str
     stratum: str
     arm: str
+    shared: bool
     images: int
     poses: int
     oks: float
@@ -112,17 +130,55 @@ class JointRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
-    """How many images of an arm were scored, and why the others were not."""
+    """How many images of an arm were scored, and why the others were not.
+
+    Attributes
+    ----------
+    scored, failed, unmeasured, pending : int
+    mixed : int
+        Cells in which arm and baseline were measured by different estimators: they are no pairs.
+    """
 
     arm: str
     scored: int
     failed: int
     unmeasured: int
     pending: int
+    mixed: int = 0
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """How many cells arms are set side by side by: in levels, strata, joints and doses.
+
+    Attributes
+    ----------
+    scored : int
+        Cells that were scored in any arm.
+    shared : int
+        Of these, the ones that the same estimator scored in every arm with a score. If there is none, every
+        arm's figures are of its own cells, and arms must not be set side by side.
+    left_out : int
+        The others.
+    """
+
+    scored: int
+    shared: int
+    left_out: int
+
+
+def coverage(scores: Sequence[Score]) -> Coverage:
+    """Return how many cells arms are set side by side by."""
+    columns = Columns(scores)
+    scored = {score.cell for score in scores if score.oks is not None}
+    shared = int(columns.shared.sum())
+    return Coverage(scored=len(scored), shared=shared, left_out=len(scored) - shared)
 
 
 def levels(scores: Sequence[Score], arms: Sequence[str], *, seed: int = 0) -> list[Level]:
-    """Return every arm's mean of every measure; arms without a scored image are left out."""
+    """Return every arm's mean of every measure over the cells that arms share.
+
+    Arms without a scored image are left out.
+    """
     columns = Columns(scores)
     found = [
         level(columns, arm, name, measure, seed=seed) for arm in arms for name, measure in MEASURES.items()
@@ -131,9 +187,9 @@ def levels(scores: Sequence[Score], arms: Sequence[str], *, seed: int = 0) -> li
 
 
 def level(columns: Columns, arm: str, name: str, measure: Measure, *, seed: int = 0) -> Level | None:
-    """Return an arm's mean of one measure; None if no image has it."""
+    """Return an arm's mean of one measure over the cells compared; None if no image has it."""
     values = columns.values(arm, measure)
-    known = np.isfinite(values)
+    known = np.isfinite(values) & columns.compared
     if not known.any():
         return None
     poses = columns.poses[known]
@@ -179,7 +235,7 @@ def effect(
 ) -> EffectRow | None:
     """Return what difference an arm makes to one measure, not corrected; None without pairs."""
     values, beside = columns.values(arm, measure), columns.values(baseline, measure)
-    both = np.isfinite(values) & np.isfinite(beside)
+    both = np.isfinite(values) & np.isfinite(beside) & columns.paired(arm, baseline)
     if not both.any():
         return None
     poses = columns.poses[both]
@@ -228,6 +284,7 @@ def _stratum(
         kind=kind,
         stratum=stratum,
         arm=arm,
+        shared=bool(within.shared.any()),
         images=own.images,
         poses=own.poses,
         oks=own.mean,
@@ -238,11 +295,14 @@ def _stratum(
 
 
 def joints(scores: Sequence[Score], arms: Sequence[str]) -> list[JointRow]:
-    """Return how each keypoint is placed, arm by arm."""
+    """Return how each keypoint is placed, arm by arm, over the cells that arms share."""
     rows = []
     columns = Columns(scores)
+    compared = {
+        cell for cell, is_compared in zip(columns.cells, columns.compared, strict=True) if is_compared
+    }
     for arm in arms:
-        scored = [score for score in columns.of_arm(arm) if score.joint_errors]
+        scored = [score for score in columns.of_arm(arm) if score.joint_errors and score.cell in compared]
         if scored:
             errors = _matrix([score.joint_errors for score in scored])
             rise = _matrix([score.joint_rise for score in scored])
@@ -267,12 +327,14 @@ def _matrix(rows: Sequence[tuple[float | None, ...]]) -> FloatArray:
     return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
 
 
-def missing(scores: Sequence[Score], arms: Sequence[str]) -> list[Missing]:
+def missing(scores: Sequence[Score], arms: Sequence[str], baseline: str) -> list[Missing]:
     """Return how many images of each arm were scored."""
     columns = Columns(scores)
     rows = []
     for arm in arms:
         status = [score.status for score in columns.of_arm(arm)]
         counts = {name: status.count(name) for name in ("scored", "failed", "unmeasured", "pending")}
-        rows.append(Missing(arm=arm, **counts))
+        both = columns.scored(arm) & columns.scored(baseline)
+        mixed = int((both & ~columns.paired(arm, baseline)).sum())
+        rows.append(Missing(arm=arm, **counts, mixed=mixed))
     return rows

@@ -7,14 +7,15 @@ on such pictures, and says nothing about a generative model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from posegen.accuracy.statistics import cluster_interval
-from posegen.experiments.measures import HEADLINE, MEASURES, TRUE_OKS, Columns
+from posegen.experiments.measures import HEADLINE, MEASURES, TRUE_OKS, Columns, Measure
 from posegen.experiments.scores import Score
 from posegen.parameters import Arm
 
@@ -49,13 +50,15 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    images : int
+        Each counted once: arms that make no images are left out of it, of the line and of the correlation.
     slope, slope_low, slope_high : float
         Of measured on true OKS by least squares, with a 95 % interval bootstrapped by pose.
     intercept, correlation : float
     true_order, measured_order : tuple of str
-        Arms from worst to best.
+        Arms from worst to best, over the cells that they share.
     order_is_right : bool
-        Whether arms whose true OKS clearly differ are measured in the right order.
+        Whether arms whose true OKS clearly differ are measured in the right order, pair by pair.
     """
 
     images: int
@@ -112,7 +115,7 @@ def _both_known(columns: Columns, arm: str, baseline: str) -> tuple[FloatArray, 
     """Return true and measured OKS of arm and baseline, each of shape (2, N), and the poses."""
     true = np.stack([columns.values(name, TRUE_OKS) for name in (arm, baseline)])
     read = np.stack([columns.values(name, MEASURES[HEADLINE]) for name in (arm, baseline)])
-    known = (np.isfinite(true) & np.isfinite(read)).all(axis=0)
+    known = (np.isfinite(true) & np.isfinite(read)).all(axis=0) & columns.paired(arm, baseline)
     return true[:, known], read[:, known], columns.poses[known]
 
 
@@ -148,9 +151,18 @@ def _resampled(values: FloatArray, poses: NDArray[np.str_], seed: int) -> FloatA
     return np.asarray(sums[:, drawn].sum(axis=-1))
 
 
-def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
-    """Return how measured OKS follows true OKS; None where the truth is not known or never differs."""
-    known = [score for score in scores if score.true_oks is not None and score.oks is not None]
+def agreement(scores: Sequence[Score], makers: Collection[str], *, seed: int = 0) -> Agreement | None:
+    """Return how measured OKS follows true OKS; None where the truth is not known or never differs.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+    makers : collection of str
+        Arms that make images. Others score these again: they have a place in the order alone.
+    seed : int
+    """
+    every = [score for score in scores if score.true_oks is not None and score.oks is not None]
+    known = [score for score in every if score.arm in makers]
     true = np.array([score.true_oks for score in known], dtype=np.float64)
     read = np.array([score.oks for score in known], dtype=np.float64)
     if len(known) < 3 or np.ptp(true) == 0 or np.ptp(read) == 0:
@@ -159,11 +171,8 @@ def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
     parts = np.stack([np.ones_like(true), true, read, true * true, true * read])
     slope, intercept = _line(parts.sum(axis=1))
     low, high = _interval(_line(_resampled(parts, poses, seed))[0], poses)
-    columns = Columns(known)
-    levels = {
-        arm: (float(np.nanmean(columns.values(arm, TRUE_OKS))), float(np.nanmean(columns.values(arm, _OKS))))
-        for arm in columns.arms
-    }
+    columns = Columns(every)
+    true_levels, read_levels = (_levels(columns, measure) for measure in (TRUE_OKS, _OKS))
     return Agreement(
         images=len(known),
         slope=float(slope),
@@ -171,9 +180,9 @@ def agreement(scores: Sequence[Score], *, seed: int = 0) -> Agreement | None:
         slope_high=high,
         intercept=float(intercept),
         correlation=float(np.corrcoef(true, read)[0, 1]),
-        true_order=tuple(sorted(levels, key=lambda arm: levels[arm][0])),
-        measured_order=tuple(sorted(levels, key=lambda arm: levels[arm][1])),
-        order_is_right=_same_order(columns, levels, seed),
+        true_order=tuple(sorted(columns.arms, key=true_levels.__getitem__)),
+        measured_order=tuple(sorted(columns.arms, key=read_levels.__getitem__)),
+        order_is_right=_same_order(columns, seed),
     )
 
 
@@ -188,31 +197,40 @@ def _line(parts: FloatArray) -> tuple[FloatArray, FloatArray]:
 _OKS = MEASURES[HEADLINE]
 
 
-def _same_order(columns: Columns, levels: dict[str, tuple[float, float]], seed: int) -> bool:
-    """Return whether no two arms whose true OKS clearly differ are measured the other way round."""
-    for one in levels:
-        for other in levels:
-            if levels[one][0] >= levels[other][0]:
-                continue
-            difference = columns.values(other, TRUE_OKS) - columns.values(one, TRUE_OKS)
-            both = np.isfinite(difference)
-            clear = cluster_interval(difference[both], columns.poses[both], seed=seed)
-            if clear.low > 0 and levels[one][1] >= levels[other][1]:
-                return False
+def _levels(columns: Columns, measure: Measure) -> dict[str, float]:
+    """Return each arm's mean over the cells compared."""
+    return {arm: float(np.nanmean(columns.values(arm, measure)[columns.compared])) for arm in columns.arms}
+
+
+def _same_order(columns: Columns, seed: int) -> bool:
+    """Return whether no two arms whose true OKS clearly differ are measured the other way round.
+
+    Truth and measurement are compared over the same pairs; two arms without a pair say nothing.
+    """
+    for one, other in itertools.combinations(columns.arms, 2):
+        true, read, poses = _both_known(columns, one, other)
+        if not len(poses):
+            continue
+        clear, difference = cluster_interval(true[0] - true[1], poses, seed=seed), (read[0] - read[1]).mean()
+        if (clear.low > 0 and difference <= 0) or (clear.high < 0 and difference >= 0):
+            return False
     return True
 
 
 def dose_curve(scores: Sequence[Score], arms: Sequence[Arm], *, seed: int = 0) -> list[DosePoint]:
-    """Return the arms that have a dose, by dose; a noise is a dose of which less is better."""
+    """Return the arms that have a dose, by dose, over the cells that arms share.
+
+    A noise is a dose of which less is better.
+    """
     columns = Columns(scores)
     points = []
     for arm in arms:
         read = columns.values(arm.name, _OKS)
-        known = np.isfinite(read)
+        known = np.isfinite(read) & columns.compared
         if arm.placed is None or not known.any():
             continue
         mean = cluster_interval(read[known], columns.poses[known], seed=seed)
-        true = columns.values(arm.name, TRUE_OKS)
+        true = columns.values(arm.name, TRUE_OKS)[known]
         points.append(
             DosePoint(
                 dose_of=arm.placed[0],

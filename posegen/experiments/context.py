@@ -33,17 +33,3 @@ PUBLISHED_NOTE = (
     "papers. The second column is quoted from notes and was not checked against the paper. For context only; "
     "not comparable with the OKS measured here."
 )
-
-SYNTHETIC = (
-    "Synthetic: the pictures were drawn by the embedded renderer. They test the measuring chain (whether a "
-    "known difference is found, and none where there is none) and say nothing about FLUX or any other "
-    "generative model."
-)
-PARTLY_SYNTHETIC = (
-    "Partly synthetic: arms {arms} were drawn by the embedded renderer and say nothing about a generative "
-    "model."
-)
-CIRCULAR = (
-    "Circular: the embedded renderer looks the pose of arms {arms} up in the prompt's words, which were made "
-    "from that very pose. How well they fit is no evidence that describing a pose helps."
-)

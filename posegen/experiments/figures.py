@@ -85,13 +85,19 @@ def levels(results: Results, scores: Sequence[Score]) -> Drawing:
     rng = np.random.default_rng(0)
     for place, row in enumerate(rows):
         values = columns.values(row.arm, MEASURES[HEADLINE])
-        values, color = values[np.isfinite(values)], _color(results, row.arm)
+        known, color = np.isfinite(values), _color(results, row.arm)
+        values, compared = values[known], columns.compared[known]
         lift = rng.uniform(-0.22, 0.22, len(values))
-        axes.scatter(values, place + lift, s=9, color=color, alpha=0.35, linewidths=0)
+        axes.scatter(values[compared], (place + lift)[compared], s=9, color=color, alpha=0.35, linewidths=0)
+        rest = ~compared
+        axes.scatter(values[rest], (place + lift)[rest], s=9, facecolors="none", edgecolors=color, alpha=0.35)
         _whisker(axes, place, row.mean, row.low, row.high, INK)
         axes.annotate(f"{row.mean:.2f}", (1.03, place), color=INK, size=9, va="center", annotation_clip=False)
+    hollow = "" if columns.compared.all() else "; hollow: not in every arm, left out of the mean"
     axes.set(
-        xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), xlabel="OKS (each dot an image; bar: mean, 95 %)"
+        xlim=(-0.02, 1.02),
+        ylim=(len(rows) - 0.5, -0.5),
+        xlabel=f"OKS (each dot an image{hollow}; bar: mean, 95 %)",
     )
     axes.set_yticks(range(len(rows)), [row.arm for row in rows])
     axes.grid(axis="x", color="#e6e8ea", zorder=0)

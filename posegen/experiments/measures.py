@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,3 +104,35 @@ class Columns:
         scores = self._by_arm.get(arm, {})
         found = [measure.of(scores[cell]) if cell in scores else None for cell in self.cells]
         return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+    def estimators(self, arm: str) -> NDArray[np.str_]:
+        """Return what measured an arm, cell by cell; empty where that is not known."""
+        scores = self._by_arm.get(arm, {})
+        found = [(scores[cell].estimator or "") if cell in scores else "" for cell in self.cells]
+        return np.array(found, dtype=np.str_)
+
+    def scored(self, arm: str) -> BoolArray:
+        """Return in which cells an arm has a score."""
+        return np.isfinite(self.values(arm, MEASURES[HEADLINE]))
+
+    def paired(self, arm: str, other: str) -> BoolArray:
+        """Return in which cells two arms have scores of the same estimator: these are pairs."""
+        both = self.scored(arm) & self.scored(other)
+        return np.asarray(both & (self.estimators(arm) == self.estimators(other)))
+
+    @cached_property
+    def shared(self) -> BoolArray:
+        """In which cells one estimator has scored every arm that has a score anywhere."""
+        arms = [arm for arm in self.arms if self.scored(arm).any()]
+        found = np.full(len(self.cells), bool(arms))
+        for arm in arms:
+            found &= self.paired(arms[0], arm)
+        return found
+
+    @cached_property
+    def compared(self) -> BoolArray:
+        """The cells by which arms are set side by side: those that all share; if there is none, all cells.
+
+        An arm whose hard poses failed would look better than it is beside one that has them.
+        """
+        return self.shared if self.shared.any() else np.ones(len(self.cells), dtype=np.bool_)

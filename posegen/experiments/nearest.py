@@ -36,6 +36,11 @@ class Nearest:
         ----------
         found : float array, shape (17, 3), or None
             COCO_17 in pixels of the image; None if nobody was found.
+
+        Returns
+        -------
+        str or None
+            None too if what was found is so far from every pose that all similarities are 0.
         """
         if found is None or not np.isfinite(found).any():
             return None
@@ -43,7 +48,8 @@ class Nearest:
         scale = np.array([task.width / record.width, task.height / record.height])
         points = (found[:, :2] + 0.5) * scale - 0.5
         similarity = oks(points[None], targets[..., :2], targets[..., 2] > 0, areas)
-        return self._poses[int(np.nanargmax(similarity))].id
+        best = int(np.argmax(np.nan_to_num(similarity)))
+        return self._poses[best].id if similarity[best] > 0 else None
 
     def _draw(self, view: View, width: int, height: int) -> tuple[FloatArray, FloatArray]:
         points = keypoints_many(self._poses, [view], width, height)[:, 0]

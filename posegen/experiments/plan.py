@@ -9,6 +9,7 @@ from typing import Any
 
 from posegen.accuracy.registry import ESTIMATORS
 from posegen.errors import ParameterError
+from posegen.experiments import caveats
 from posegen.experiments.design import Design, interleaved
 from posegen.parameters import AccuracyParameters, Arm
 from posegen.pipeline.plan import build_plan
@@ -16,18 +17,6 @@ from posegen.pipeline.run_plan import RunPlan
 from posegen.pipeline.tables import html_table
 from posegen.records import ImageTask
 from posegen.settings import Settings
-
-FEWEST_POSES = 30
-"""With fewer an interval says little about poses that were not tried."""
-
-CIRCULAR_NOTE = (
-    "the embedded renderer looks the pose of arms 'prompt' and 'none' up in the prompt's words, which were "
-    "made from the pose: how well they fit is circular"
-)
-SYNTHETIC_NOTE = (
-    "pictures of the embedded renderer are synthetic: they test the measuring chain and say nothing about a "
-    "generative model"
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,16 +86,11 @@ def _refuse_equal_arms(arms: list[Arm], tasks: list[tuple[ImageTask, ...]]) -> N
 
 
 def _notes(design: Design) -> Iterator[str]:
-    poses = len({task.pose_id for task in design.tasks})
-    if poses < FEWEST_POSES:
-        yield f"{poses} poses are few: with {FEWEST_POSES} or more an interval speaks for poses not tried"
-    if poses < 3:
-        yield "with fewer than 3 poses there is no interval at all"
-    drawn = [task for task in design.tasks if task.backend == "figure"]
-    if drawn:
-        yield SYNTHETIC_NOTE if len(drawn) == len(design.tasks) else f"arm 'direct': {SYNTHETIC_NOTE}"
-    if any(task.conditioning != "control" for task in drawn):
-        yield CIRCULAR_NOTE
+    yield from caveats.of_few_poses(len({task.pose_id for task in design.tasks}))
+    first = {arm.name: design.task(arm, 0) for arm in design.makers}
+    drawn = [name for name, task in first.items() if task.backend == "figure"]
+    circular = [name for name in drawn if first[name].conditioning != "control"]
+    yield from caveats.statements(list(first), drawn, circular)
 
 
 def _row(arm: Arm, design: Design) -> dict[str, Any]:

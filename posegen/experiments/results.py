@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -20,7 +21,7 @@ import numpy as np
 
 import posegen
 from posegen.errors import StorageError
-from posegen.experiments import analysis, context
+from posegen.experiments import analysis, caveats, context
 from posegen.experiments import attenuation as known
 from posegen.experiments.design import Design
 from posegen.experiments.scores import Score
@@ -32,9 +33,6 @@ SCHEMA = 1
 FOLDER = "experiment"
 RESULTS, IMAGES, EFFECTS = "results.json", "images.parquet", "effects.parquet"
 
-FEWEST_POSES = 30
-"""With fewer an interval says little about poses that were not tried."""
-
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
     """What an experiment came to.
@@ -45,13 +43,15 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     statements : tuple of str
         What must be said wherever the figures are shown: synthetic, circular.
     warnings : tuple of str
-        What weakens them: few poses, images that are missing.
+        What weakens them: few poses, images that are missing, several estimators.
     arms : list
         Name, conditioning, dose and whether it is synthetic or circular.
+    coverage : Coverage
+        How many cells levels, strata, joints and doses are of.
     levels, effects, strata, joints, dose_curve, attenuation, agreement, missing : list
         As in `analysis` and `attenuation`; `agreement` and `attenuation` exist where the truth is known.
     environment : dict
-        Estimator with weights, versions, times, hardware.
+        Estimators with weights, versions, times, hardware.
     parameters : dict
         What was asked for.
     context : dict
@@ -66,6 +66,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     statements: tuple[str, ...]
     warnings: tuple[str, ...]
     arms: list[dict[str, Any]]
+    coverage: analysis.Coverage
     levels: list[analysis.Level]
     effects: list[analysis.EffectRow]
     strata: list[analysis.StratumRow]
@@ -83,7 +84,8 @@ def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results
     """Return the results of scores; the same scores give the same results."""
     arms, seed = [arm.name for arm in design.arms], design.seed
     described = [_arm(design, name, scores) for name in arms]
-    missing = analysis.missing(scores, arms)
+    missing = analysis.missing(scores, arms, design.baseline)
+    coverage, estimators = analysis.coverage(scores), measured_by(state)
     return Results(
         schema=SCHEMA,
         run_id=state.run_id,
@@ -91,17 +93,22 @@ def analyse(state: RunState, design: Design, scores: Sequence[Score]) -> Results
         baseline=design.baseline,
         synthetic=bool(described) and all(arm["synthetic"] for arm in described),
         statements=tuple(_statements(described)),
-        warnings=tuple(_warnings(state, scores, missing)),
+        warnings=(
+            *_warnings(state, scores, missing),
+            *_of_coverage(coverage),
+            *_of_estimators(estimators, missing),
+        ),
         arms=described,
+        coverage=coverage,
         levels=analysis.levels(scores, arms, seed=seed),
         effects=analysis.effects(scores, arms, design.baseline, seed=seed),
         strata=analysis.strata(scores, arms, design.baseline, seed=seed),
         joints=analysis.joints(scores, arms),
         dose_curve=known.dose_curve(scores, design.arms, seed=seed),
         attenuation=known.attenuation(scores, arms, design.baseline, seed=seed),
-        agreement=known.agreement(scores, seed=seed),
+        agreement=known.agreement(scores, [arm.name for arm in design.makers], seed=seed),
         missing=missing,
-        environment=_environment(state, scores),
+        environment={"estimators": estimators, **_environment(state, scores)},
         parameters=dict(state.spec or {}),
         context={"claims": context.CLAIMS, "published_ap": context.PUBLISHED, "note": context.PUBLISHED_NOTE},
     )
@@ -124,21 +131,13 @@ def _arm(design: Design, name: str, scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def _statements(arms: Sequence[dict[str, Any]]) -> Iterable[str]:
-    drawn = [arm["name"] for arm in arms if arm["synthetic"]]
-    if drawn:
-        some = context.PARTLY_SYNTHETIC.format(arms=", ".join(drawn))
-        yield context.SYNTHETIC if len(drawn) == len(arms) else some
-    circular = [arm["name"] for arm in arms if arm["circular"]]
-    if circular:
-        yield context.CIRCULAR.format(arms=", ".join(circular))
+    named = {kind: [arm["name"] for arm in arms if arm[kind]] for kind in ("synthetic", "circular")}
+    return caveats.statements([arm["name"] for arm in arms], named["synthetic"], named["circular"])
 
 
 def _warnings(state: RunState, scores: Sequence[Score], missing: Sequence[analysis.Missing]) -> Iterable[str]:
     poses = len({score.pose for score in scores if score.status == "scored"})
-    if poses < FEWEST_POSES:
-        yield f"{poses} poses: with fewer than {FEWEST_POSES} an interval says little about poses not tried"
-    if poses < 3:
-        yield "no intervals: they need 3 poses or more"
+    yield from caveats.of_few_poses(poses)
     if state.status != "finished":
         yield f"the run is {state.status}: what follows is of the images made so far"
     for row in missing:
@@ -148,16 +147,58 @@ def _warnings(state: RunState, scores: Sequence[Score], missing: Sequence[analys
             yield f"arm {row.arm}: {said}; these pairs are left out"
 
 
+def _of_coverage(coverage: analysis.Coverage) -> Iterable[str]:
+    if not coverage.left_out:
+        return
+    if coverage.shared:
+        yield (
+            f"levels, strata, joints and doses are of the {coverage.shared} cells (pose, view, prompt, seed) "
+            f"that were scored in every arm; {coverage.left_out} others are left out"
+        )
+    else:
+        yield (
+            f"none of {coverage.scored} cells (pose, view, prompt, seed) was scored in every arm: levels, "
+            "strata, joints and doses are of each arm's own images and must not be set side by side"
+        )
+
+
+def _of_estimators(
+    estimators: Sequence[dict[str, Any]], missing: Sequence[analysis.Missing]
+) -> Iterable[str]:
+    if len(estimators) < 2:
+        return
+    named = "; ".join(
+        f"{found['name']} {found['version']} (weights {found['weights_sha256']:.12}) {found['images']} images"
+        for found in estimators
+    )
+    yield (
+        f"MEASURED BY {len(estimators)} ESTIMATORS: {named}. Their scores are not paired; "
+        "`posegen measure RUN --again` measures all images with one"
+    )
+    for row in missing:
+        if row.mixed:
+            yield f"arm {row.arm}: {row.mixed} pairs measured by different estimators are left out"
+
+
+def measured_by(state: RunState) -> list[dict[str, Any]]:
+    """Return name, version and weights hash of every estimator, and how many images it measured."""
+    counts = Counter(
+        (found.estimator, found.estimator_version, found.weights_sha256)
+        for task in state.tasks
+        if task.task_id in state.records and (found := state.measurements.get(task.task_id)) is not None
+    )
+    return [
+        {"name": name, "version": version, "weights_sha256": weights, "images": images}
+        for (name, version, weights), images in sorted(counts.items())
+    ]
+
+
 def _environment(state: RunState, scores: Sequence[Score]) -> dict[str, Any]:
-    first = next(iter(state.measurements.values()), None)
     seconds: dict[str, list[float]] = {}
     for score in scores:
         if score.seconds is not None:
             seconds.setdefault(score.arm, []).append(score.seconds)
     return {
-        "estimator": first.estimator if first else None,
-        "estimator_version": first.estimator_version if first else None,
-        "estimator_weights_sha256": first.weights_sha256 if first else None,
         "posegen": sorted({attempt.posegen_version for attempt in state.attempts if attempt.posegen_version}),
         "renderer": sorted({task.renderer_version for task in state.tasks if task.renderer_version}),
         "models": sorted({record.model for record in state.records.values() if record.model}),
@@ -193,8 +234,10 @@ def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path,
     """
     files = {
         RESULTS: to_json(results),
-        IMAGES: to_parquet(scores, {"run_id": results.run_id}),
-        EFFECTS: to_parquet(results.effects, {"run_id": results.run_id, "baseline": results.baseline}),
+        IMAGES: to_parquet(Score, scores, {"run_id": results.run_id}),
+        EFFECTS: to_parquet(
+            analysis.EffectRow, results.effects, {"run_id": results.run_id, "baseline": results.baseline}
+        ),
     }
     for name, data in files.items():
         write_atomically(folder / FOLDER / name, data)
@@ -204,14 +247,17 @@ def save(folder: Path, results: Results, scores: Sequence[Score]) -> tuple[Path,
 _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
 
 
-def to_parquet(rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None) -> bytes:
-    """Return rows as a Parquet file; `every` adds columns of one value."""
+def to_parquet(
+    kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct], every: dict[str, str] | None = None
+) -> bytes:
+    """Return rows of one kind as a Parquet file; `every` adds columns of one value.
+
+    Without rows it is a table of the same columns and types, so that a glob over many runs can be read.
+    """
     import duckdb
 
-    if not rows:
-        return b""
     added = every or {}
-    columns = {**dict.fromkeys(added, "VARCHAR"), **_columns(type(rows[0]))}
+    columns = {**dict.fromkeys(added, "VARCHAR"), **_columns(kind)}
     listed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     with tempfile.TemporaryDirectory() as temporary, duckdb.connect() as connection:
         source, target = Path(temporary, "rows.ndjson"), Path(temporary, "rows.parquet")
@@ -240,10 +286,23 @@ def results_path(root: Path, run_id: str) -> Path:
     return root / "runs" / run_id / FOLDER / RESULTS
 
 
+def is_reported(root: Path, state: RunState) -> bool:
+    """Return whether a run's saved results are of all that its journal holds.
+
+    They are not if they were saved while the run was made (its status, or the number of images measured, was
+    another then), were measured by another estimator, or cannot be read.
+    """
+    try:
+        saved = json.loads(results_path(root, state.run_id).read_bytes())
+        return (saved["status"], saved["environment"]["estimators"]) == (state.status, measured_by(state))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 def read_results(root: Path) -> list[dict[str, Any]]:
     """Return the saved results of all experiments under `root`, by run id; none if there are none.
 
-    Beside each `results.json` lie `images.parquet` and `effects.parquet`, for `runs/*/experiment/*.parquet`.
+    Beside each `results.json` lie two Parquet files: see `read_rows`.
 
     Raises
     ------
@@ -257,3 +316,39 @@ def read_results(root: Path) -> list[dict[str, Any]]:
         except (OSError, ValueError) as exc:
             raise StorageError(f"cannot read {path}: {exc}") from exc
     return found
+
+
+def read_rows(root: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of all experiments under `root`, by run id: its images or its comparisons.
+
+    The two files of an experiment have different columns, so that a glob must name one of them:
+    `runs/*/experiment/images.parquet` or `runs/*/experiment/effects.parquet`, never `*.parquet`. A column
+    that an older file lacks is None.
+
+    Parameters
+    ----------
+    root : Path
+    name : {"images.parquet", "effects.parquet"}
+        `IMAGES` (fields of `Score`) or `EFFECTS` (fields of `EffectRow`, and the baseline).
+
+    Raises
+    ------
+    ValueError
+        No such file.
+    StorageError
+        A file cannot be read as Parquet.
+    """
+    import duckdb
+
+    if name not in (IMAGES, EFFECTS):
+        raise ValueError(f"{name!r} is no file of rows; allowed: {IMAGES}, {EFFECTS}")
+    paths = [str(path) for path in sorted((root / "runs").glob(f"*/{FOLDER}/{name}"))]
+    if not paths:
+        return []
+    try:
+        with duckdb.connect() as connection:
+            found = connection.execute("SELECT * FROM read_parquet($1, union_by_name = true)", [paths])
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    except duckdb.Error as exc:
+        raise StorageError(f"cannot read {name} of the experiments in {root}: {exc}") from exc

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +13,6 @@ from posegen.accuracy.estimator import EstimatorInfo, Person
 from posegen.accuracy.measure import Target, measure, measured_keypoints
 from posegen.accuracy.oks import THRESHOLDS
 from posegen.accuracy.pck import keypoint_errors, torso_diameter
-from posegen.errors import PosegenError
 from posegen.experiments.design import Design
 from posegen.experiments.nearest import Nearest
 from posegen.experiments.strata import posture_of, side_of
@@ -25,7 +22,7 @@ from posegen.parameters import Arm
 from posegen.pipeline.measure_step import accuracy_target
 from posegen.pipeline.sheet import view_label
 from posegen.poses.library import Pose, PoseLibrary
-from posegen.records import ImageRecord, ImageTask, Measurement, View
+from posegen.records import ImageRecord, ImageTask, Measurement
 
 FloatArray = NDArray[np.float64]
 
@@ -70,6 +67,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         How much higher than the target each keypoint was found, by body height.
     seconds : float or None
     synthetic : bool or None
+    estimator : str or None
+        Name, version and weights hash of what measured it: scores of different ones are not compared.
     """
 
     arm: str
@@ -101,6 +100,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     joint_rise: Numbers = ()
     seconds: float | None = None
     synthetic: bool | None = None
+    estimator: str | None = None
 
 
 def score_run(state: RunState, design: Design) -> list[Score]:
@@ -112,7 +112,7 @@ def score_run(state: RunState, design: Design) -> list[Score]:
         The fold of the run's journal.
     design : Design
     """
-    names = _Names(state.spec or {}, design)
+    names = _Names(design)
     truths = dict(zip([task.task_id for task in design.tasks], all_true_keypoints(design.tasks), strict=True))
     nearest = Nearest(names.poses)
     return [
@@ -160,6 +160,7 @@ def _score(
         "true_oks": _true_oks(truths[task.task_id], task, record, target),
         "seconds": round(record.duration_ms / 1000, 3),
         "synthetic": record.synthetic,
+        "estimator": f"{measurement.estimator} {measurement.estimator_version} {measurement.weights_sha256}",
     }
     found = nearest.to(measured_keypoints(measurement), task, record)
     figures |= {"nearest_pose": found, "nearest_is_right": found == asked.pose_id}
@@ -182,21 +183,10 @@ def target_of(task: ImageTask, record: ImageRecord) -> Target:
     ValueError
         The task has no pose.
     """
-    content = msgspec.json.encode(task.pose)
-    target = _target(content, task.view, (task.width, task.height), (record.width, record.height))
+    target = accuracy_target(task, record.width, record.height)
     if target is None:
         raise ValueError(f"task {task.task_id} has no pose")
     return target
-
-
-@lru_cache(maxsize=4096)  # arms and repeats share a target
-def _target(content: bytes, view: View, asked: tuple[int, int], size: tuple[int, int]) -> Target | None:
-    pose, (width, height) = msgspec.json.decode(content), asked
-    task = ImageTask(
-        task_id="", index=0, backend="", user_prompt="", prompt="", seed=0, conditioning="none",
-        width=width, height=height, pose=pose, view=view,
-    )  # fmt: skip
-    return accuracy_target(task, *size)
 
 
 def _against(measurement: Measurement, target: Target) -> Measurement:
@@ -247,16 +237,13 @@ def _true_oks(
 
 
 class _Names:
-    """What the library knows of the run's poses."""
+    """What is known of the run's poses: from its plan, and of the built-in ones their categories.
 
-    def __init__(self, spec: dict[str, Any], design: Design) -> None:
+    A user's library is not read again: it may have changed since.
+    """
+
+    def __init__(self, design: Design) -> None:
         library = PoseLibrary.builtin()
-        own = spec.get("pose_library")
-        if own:
-            try:
-                library = library.with_file(Path(own))
-            except PosegenError:  # moved or changed since: the run's poses are in its journal all the same
-                own = None
         self.categories = {pose.id: pose.category for pose in library}
         asked = {
             task.pose_id: Pose.from_content(task.pose, pose_id=task.pose_id)

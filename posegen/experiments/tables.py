@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posegen.experiments import context
-from posegen.experiments.analysis import KINDS, EffectRow
+from posegen.experiments.analysis import KINDS, EffectRow, Missing
 from posegen.experiments.measures import HEADLINE, MEASURES
 from posegen.experiments.results import Results
 from posegen.pipeline.tables import html_table
@@ -77,10 +77,15 @@ def levels(results: Results) -> Table:
     """Return how each arm does by itself: an arm a row, a measure a column."""
     found = {(row.arm, row.measure): row for row in results.levels}
     kinds = {arm["name"]: _kind(arm) for arm in results.arms}
+    own = {row.arm: row for row in results.missing}
+    some_lack = results.coverage.left_out > 0 or any(_lacks(row) for row in own.values())
     rows = []
     for arm, kind in kinds.items():
         first = found.get((arm, HEADLINE))
-        row: Row = {"arm": arm, "what": kind, "images": first.images if first else 0}
+        row: Row = {"arm": arm, "what": kind, "images": own[arm].scored}
+        if some_lack:
+            row |= {"failed": own[arm].failed, "not measured": own[arm].unmeasured}
+            row["compared"] = first.images if first else 0
         for name, measure in MEASURES.items():
             level = found.get((arm, name))
             row[measure.title] = number(level.mean if level else None, measure.digits)
@@ -89,7 +94,21 @@ def levels(results: Results) -> Table:
         "OKS, AR and PCK count an image in which nobody was found as 0; errors, swaps and the last column "
         "are of those found."
     )
-    return Table(rows, note=note)
+    return Table(rows, note=f"{note} {_compared(results)}".strip())
+
+
+def _lacks(row: Missing) -> int:
+    return row.failed + row.unmeasured
+
+
+def _compared(results: Results) -> str:
+    """Say which cells arms are set side by side by; nothing if it is all of them."""
+    coverage = results.coverage
+    if not coverage.left_out:
+        return ""
+    if not coverage.shared:
+        return "No cell was scored in every arm: these are each arm's own images, not to be set side by side."
+    return f"Over the {coverage.shared} cells scored in every arm; {coverage.left_out} others are left out."
 
 
 def _kind(arm: Mapping[str, Any]) -> str:
@@ -165,9 +184,12 @@ def strata(results: Results, *kinds: str) -> Table:
         by_arm = {row.arm: row for row in within}
         for arm in results.arms:
             row = by_arm.get(arm["name"])
-            line[arm["name"]] = number(row.oks if row else None)
+            line[arm["name"]] = number(row.oks if row else None) + ("" if row is None or row.shared else "*")
         rows.append(line)
-    return Table(rows, note="Mean OKS. The effects with their intervals are in results.json, under strata.")
+    note = "Mean OKS. The effects with their intervals are in results.json, under strata."
+    if any(not row.shared for row in results.strata if row.kind in kinds):
+        note += " *: no cell was scored in every arm; of each arm's own images, not to be set side by side."
+    return Table(rows, note=f"{note} {_compared(results)}".strip())
 
 
 def joints(results: Results) -> Table:
@@ -185,7 +207,7 @@ def joints(results: Results) -> Table:
         note += (
             f" Bias: how much higher than drawn it is found in {ceiling!r}, by body height; not corrected."
         )
-    return Table(list(rows.values()), note=note)
+    return Table(list(rows.values()), note=f"{note} {_compared(results)}".strip())
 
 
 def attenuation(results: Results) -> Table:
@@ -218,6 +240,10 @@ def environment(results: Results) -> Table:
     """Return what measured, with which versions, when and on what."""
     shown = {name: value for name, value in results.environment.items() if value not in (None, [], {})}
     seconds = shown.pop("seconds_per_image", {})
+    shown["estimators"] = [
+        f"{found['name']} {found['version']}, weights {found['weights_sha256']} ({found['images']} images)"
+        for found in shown.get("estimators", [])
+    ]
     shown["seconds_per_image"] = [f"{arm} {value}" for arm, value in seconds.items()]
     return Table([{"what": name.replace("_", " "), "value": value} for name, value in shown.items()])
 

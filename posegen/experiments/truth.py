@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -17,6 +16,7 @@ from posegen.backends.figure import drawn_keypoints
 from posegen.pipeline.control import control_target
 from posegen.poses.library import Pose
 from posegen.records import ImageTask, View
+from posegen.settings import usable_cores
 from posegen.skeletons import COCO_FROM_OPENPOSE
 
 FloatArray = NDArray[np.float64]
@@ -50,5 +50,5 @@ def _control_points(content: bytes, view: View, width: int, height: int) -> Floa
 
 def all_true_keypoints(tasks: Sequence[ImageTask]) -> list[FloatArray | None]:
     """Return `true_keypoints` of many tasks, on all cores."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(true_keypoints, tasks))

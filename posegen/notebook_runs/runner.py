@@ -12,7 +12,7 @@ from posegen import parameters as schemas
 from posegen.errors import ParameterError, PosegenError, RunNotFoundError, RunOwnedError
 from posegen.executed_notebook import mend, mend_notebooks
 from posegen.experiments.plan import ExperimentPlan, plan_experiment
-from posegen.experiments.results import results_path
+from posegen.experiments.results import is_reported
 from posegen.journal import ForeignWatch, RunState, owner_status, read_run
 from posegen.notebook_runs.engine import NotebookOutcome, execute
 from posegen.notebook_runs.given import GivenParameters, find_notebook
@@ -113,7 +113,7 @@ def _run_batch(
 ) -> tuple[int, RunSummary]:
     state = check_run(plan, settings)
     run_id = plan.parameters.run_id or new_run_id()
-    if state is not None and state.status == "finished" and not _lacks_its_report(plan, settings, run_id):
+    if state is not None and state.status == "finished" and not _lacks_its_report(plan, settings, state):
         say(f"run {run_id} is finished: nothing to make")
         summary = RunSummary(state, settings.root)
         return summary.exit_code, summary
@@ -135,9 +135,12 @@ def _run_batch(
     return _batch_exit_code(summary, outcome, say), summary
 
 
-def _lacks_its_report(plan: RunPlan, settings: Settings, run_id: str) -> bool:
-    """Return whether a finished run is an experiment without results: `posegen resume` has ended it."""
-    return isinstance(plan, ExperimentPlan) and not results_path(settings.root, run_id).exists()
+def _lacks_its_report(plan: RunPlan, settings: Settings, state: RunState) -> bool:
+    """Return whether a finished run is an experiment without results, or with those of a part of it.
+
+    `posegen resume` ends a run without a report, and leaves one that was saved while it was cut off.
+    """
+    return isinstance(plan, ExperimentPlan) and not is_reported(settings.root, state)
 
 
 def _state_now(settings: Settings, run_id: str) -> RunState:

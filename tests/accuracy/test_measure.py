@@ -51,6 +51,16 @@ def test_nobody_found_is_no_good_score(target):
     assert measured_keypoints(found) is None
 
 
+def test_a_person_without_a_keypoint_is_nobody(target):
+    ghost = Person(np.full((17, 3), np.nan))
+    half = Person(np.column_stack([np.zeros(17), np.full(17, np.nan), np.ones(17)]))
+    found = measure([ghost, half], target, INFO)
+    assert found == measure([], target, INFO)
+    assert not found.detected
+    beside = measure([ghost, person(target.keypoints)], target, INFO)
+    assert (beside.people, beside.oks) == (1, 1)
+
+
 def test_hidden_keypoints_do_not_count(target):
     moved = target.keypoints.copy()
     moved[4, :2] += 500

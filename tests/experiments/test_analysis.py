@@ -124,7 +124,7 @@ def test_missing_images_are_left_out_of_pairs_and_counted():
     scores = two_arms([0.1] * 4, [0.5] * 4)
     scores[1] = a_score("arm", 0, oks=None, status="failed", detected=None, people=None)
     assert oks_effect(scores).pairs == 3
-    (base, arm) = analysis.missing(scores, ["base", "arm"])
+    (base, arm) = analysis.missing(scores, ["base", "arm"], "base")
     assert (base.scored, arm.scored, arm.failed, arm.pending) == (4, 3, 1, 0)
 
 
@@ -193,3 +193,93 @@ def test_it_finds_effects_and_none_where_there_is_none():
         )
         found += effect.p < 0.05
     assert found / 300 <= 0.09
+
+
+def failed(score):
+    nothing = dict.fromkeys(["oks", "detected", "people", "swapped", "nearest_is_right"])
+    return a_score(score.arm, score.cell, status="failed", posture=score.posture, **nothing)
+
+
+@pytest.fixture
+def hard_failed():
+    """Two equal arms, of which one failed on all hard poses; `third` lacks an easy one."""
+    scores = []
+    for cell in range(8):
+        level, posture = (0.2, "lying") if cell < 4 else (0.8, "upright")
+        scores += [a_score(arm, cell, oks=level, posture=posture) for arm in ("base", "arm", "third")]
+    return [
+        failed(score) if (score.arm == "arm" and score.cell < 3) or (score.arm, score.cell) == ("third", 7)
+        else score
+        for score in scores
+    ]  # fmt: skip
+
+
+ARMS = ["base", "arm", "third"]
+
+
+def test_an_arm_that_failed_on_hard_poses_looks_no_better(hard_failed):
+    rows = {row.arm: row for row in analysis.levels(hard_failed, ARMS) if row.measure == "oks"}
+    assert [row.mean for row in rows.values()] == pytest.approx([(0.2 + 3 * 0.8) / 4] * 3)
+    assert {row.images for row in rows.values()} == {4}
+    found = analysis.coverage(hard_failed)
+    assert (found.scored, found.shared, found.left_out) == (8, 4, 4)
+    own = {row.arm: (row.scored, row.failed) for row in analysis.missing(hard_failed, ARMS, "base")}
+    assert own == {"base": (8, 0), "arm": (5, 3), "third": (7, 1)}
+
+
+def test_effects_keep_every_pair(hard_failed):
+    pairs = {
+        row.arm: row.pairs for row in analysis.effects(hard_failed, ARMS, "base") if row.measure == "oks"
+    }
+    assert pairs == {"arm": 5, "third": 7}
+
+
+def test_strata_are_of_shared_cells(hard_failed):
+    rows = [row for row in analysis.strata(hard_failed, ARMS, "base") if row.kind == "posture"]
+    assert {(row.stratum, row.images) for row in rows} == {("lying", 1), ("upright", 3)}
+    assert all(row.shared for row in rows)
+
+
+def test_an_arm_without_a_score_takes_no_cell_from_the_others(hard_failed):
+    scores = [failed(score) if score.arm == "third" else score for score in hard_failed]
+    assert analysis.coverage(scores).shared == 5
+    assert {row.arm for row in analysis.levels(scores, ARMS)} == {"base", "arm"}
+
+
+def test_without_a_shared_cell_every_arm_has_its_own_and_it_is_told():
+    scores = two_arms([0.1] * 4, [0.5] * 4)
+    scores = [failed(score) if (score.arm == "arm") == (score.cell < 2) else score for score in scores]
+    found = analysis.coverage(scores)
+    assert (found.scored, found.shared, found.left_out) == (4, 0, 4)
+    rows = {row.arm: row for row in analysis.levels(scores, ["base", "arm"]) if row.measure == "oks"}
+    assert (rows["base"].images, rows["arm"].images) == (2, 2)
+    postures = [row for row in analysis.strata(scores, ["base", "arm"], "base") if row.kind == "posture"]
+    assert [row.shared for row in postures] == [False, False]
+
+
+def test_joints_are_of_shared_cells():
+    errors = (0.05, *[0.3] * 16)
+    scores = [
+        a_score(arm, cell, joint_errors=errors, joint_rise=errors)
+        for arm in ("base", "arm")
+        for cell in range(3)
+    ]
+    scores[-1] = failed(scores[-1])
+    assert {row.counted for row in analysis.joints(scores, ["base", "arm"])} == {2}
+
+
+def test_scores_of_different_estimators_are_no_pairs():
+    scores = [
+        a_score(arm, cell, oks=0.5, estimator="new" if (arm, cell) < ("arm", 2) else "old")
+        for arm in ("base", "arm")
+        for cell in range(5)
+    ]
+    (row,) = [row for row in analysis.effects(scores, ["base", "arm"], "base") if row.measure == "oks"]
+    assert row.pairs == 3
+    assert [row.mixed for row in analysis.missing(scores, ["base", "arm"], "base")] == [0, 2]
+    assert analysis.coverage(scores).shared == 3
+
+
+def test_nothing_scored_covers_nothing():
+    found = analysis.coverage([])
+    assert (found.scored, found.shared, found.left_out) == (0, 0, 0)

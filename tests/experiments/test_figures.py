@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from PIL import Image
 
@@ -64,3 +65,16 @@ def test_a_notebook_shows_a_picture_of_fit_width(results):
     data, metadata = figures.forest(results)._repr_mimebundle_()
     assert data["image/png"][:4] == b"\x89PNG"
     assert 600 < metadata["image/png"]["width"] < 1000
+
+
+def test_images_outside_the_mean_are_hollow(state, plan, scores, results):
+    lost = [
+        msgspec.structs.replace(score, oks=None, status="failed")
+        if (score.arm, score.cell) == ("none", 0)
+        else score
+        for score in scores
+    ]
+    axes = figures.levels(analyse(state, plan.design, lost), lost).figure.axes[0]
+    assert [len(dots.get_offsets()) for dots in axes.collections] == [4, 0, 4, 1, 4, 1, 4, 1, 4, 1]
+    assert "hollow: not in every arm" in axes.get_xlabel()
+    assert "hollow" not in figures.levels(results, scores).figure.axes[0].get_xlabel()

@@ -1,7 +1,7 @@
 import pytest
 
 from posegen.errors import ParameterError
-from posegen.experiments.plan import CIRCULAR_NOTE, SYNTHETIC_NOTE
+from posegen.experiments.caveats import CIRCULAR, SYNTHETIC
 from tests.experiments.conftest import planned
 
 
@@ -10,8 +10,8 @@ def test_the_plan_says_what_it_comes_to(plan):
     assert (facts["images"], facts["poses"], facts["pairs_of_each_arm"]) == (20, 5, 5)
     assert facts["credits"] == 20 * 30
     assert facts["compared_with"] == "none"
-    assert {SYNTHETIC_NOTE, CIRCULAR_NOTE} < set(facts["notes"])
-    assert any("5 poses are few" in note for note in facts["notes"])
+    assert {SYNTHETIC, CIRCULAR.format(arms="none")} < set(facts["notes"])
+    assert any("5 poses: with fewer than 30" in note for note in facts["notes"])
     assert repr(plan) == "<ExperimentPlan: 20 images, 600 credits>"
 
 
@@ -51,8 +51,8 @@ def test_another_backend_has_its_ceiling_from_the_renderer():
     plan = planned(backend="fal", arms=["control@0", "control@1", "shuffled", "direct"])
     assert plan.backends == ("fal", "figure")
     assert plan.facts()["lacks"]
-    assert any("arm 'direct'" in note for note in plan.notes)
-    assert CIRCULAR_NOTE not in plan.notes
+    assert any(note.startswith("Partly synthetic: arms direct were") for note in plan.notes)
+    assert not any(note.startswith("Circular") for note in plan.notes)
 
 
 def test_what_may_differ_between_attempts_is_not_in_the_spec(plan):

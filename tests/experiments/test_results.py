@@ -1,3 +1,4 @@
+import copy
 import json
 
 import duckdb
@@ -5,7 +6,19 @@ import msgspec
 import pytest
 
 from posegen.errors import StorageError
-from posegen.experiments.results import analyse, read_results, results_path, save, to_json, to_parquet
+from posegen.experiments.results import (
+    EFFECTS,
+    IMAGES,
+    analyse,
+    is_reported,
+    read_results,
+    read_rows,
+    results_path,
+    save,
+    to_json,
+    to_parquet,
+)
+from posegen.experiments.scores import Score, score_run
 from tests.experiments.conftest import a_score
 
 
@@ -65,7 +78,8 @@ def test_what_is_saved_can_be_read(tmp_path, results, scores):
     assert paths[0] == results_path(tmp_path, "e")
     (read,) = read_results(tmp_path)
     assert (read["run_id"], read["baseline"], read["schema"]) == ("e", "none", 1)
-    assert read["environment"]["estimator_weights_sha256"] == "abc"
+    estimators = [{"name": "fake", "version": "1", "weights_sha256": "abc", "images": 20}]
+    assert read["environment"]["estimators"] == estimators
     assert read["context"]["claims"][1]["claim"] == "40-50 % better pose accuracy"
     assert len(read["context"]["published_ap"]) == 5
     images = duckdb.sql(
@@ -86,9 +100,39 @@ def test_json_has_no_nan(results):
 
 
 def test_parquet_keeps_types_of_empty_columns():
-    data = to_parquet([a_score("arm", 0, oks=None, swapped=None, joint_errors=(None, float("inf")))])
+    data = to_parquet(Score, [a_score("arm", 0, oks=None, swapped=None, joint_errors=(None, float("inf")))])
     assert data[:4] == b"PAR1"
-    assert to_parquet([]) == b""
+
+
+def types(path):
+    return duckdb.sql(f"DESCRIBE SELECT * FROM '{path}'").project("column_name, column_type").fetchall()
+
+
+def test_no_rows_are_a_table_of_the_same_types(tmp_path):
+    full, empty = tmp_path / "full.parquet", tmp_path / "empty.parquet"
+    full.write_bytes(to_parquet(Score, [a_score("arm", 0)], {"run_id": "e"}))
+    empty.write_bytes(to_parquet(Score, [], {"run_id": "f"}))
+    assert types(empty) == types(full)
+    assert ("joint_errors", "DOUBLE[]") in types(empty)
+    assert duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/*.parquet'").fetchall() == [(1,)]
+
+
+def test_rows_of_all_experiments_are_read_and_not_mixed(tmp_path, results, scores):
+    assert read_rows(tmp_path, IMAGES) == []
+    for run_id in ("a", "b"):
+        save(tmp_path / "runs" / run_id, msgspec.structs.replace(results, run_id=run_id), scores)
+    save(tmp_path / "runs" / "c", msgspec.structs.replace(results, run_id="c", effects=[]), [])
+    images, effects = read_rows(tmp_path, IMAGES), read_rows(tmp_path, EFFECTS)
+    assert [(row["run_id"], row["arm"]) for row in images[:2]] == [("a", "none"), ("a", "control~20")]
+    assert len(images) == 2 * len(scores)
+    assert {row["run_id"] for row in images} == {row["run_id"] for row in effects} == {"a", "b"}
+    assert "baseline" in effects[0]
+    assert "baseline" not in images[0]
+    with pytest.raises(ValueError, match=r"allowed: images\.parquet"):
+        read_rows(tmp_path, "*.parquet")
+    (tmp_path / "runs/b/experiment/images.parquet").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"images\.parquet"):
+        read_rows(tmp_path, IMAGES)
 
 
 def test_no_results_and_torn_ones(tmp_path):
@@ -98,3 +142,60 @@ def test_no_results_and_torn_ones(tmp_path):
     path.write_text("{")
     with pytest.raises(StorageError, match=r"results\.json"):
         read_results(tmp_path)
+
+
+@pytest.fixture
+def twice_measured(state, plan):
+    """A run that another estimator measured again, and was cut off at: cell 0, and arm none of cell 1."""
+    changed = copy.copy(state)
+    changed.measurements = dict(state.measurements)
+    for task in plan.tasks[:5]:
+        old = state.measurements[task.task_id]
+        changed.measurements[task.task_id] = msgspec.structs.replace(old, estimator_version="2")
+    return changed
+
+
+def test_all_estimators_are_listed_and_not_paired(twice_measured, plan):
+    found = analyse(twice_measured, plan.design, score_run(twice_measured, plan.design))
+    assert [(e["version"], e["images"]) for e in found.environment["estimators"]] == [("1", 15), ("2", 5)]
+    (said,) = [text for text in found.warnings if text.startswith("MEASURED BY 2 ESTIMATORS")]
+    assert "fake 1 (weights abc) 15 images; fake 2 (weights abc) 5 images" in said
+    assert "arm direct: 1 pairs measured by different estimators are left out" in found.warnings
+    pairs = {row.arm: row.pairs for row in found.effects if row.measure == "oks"}
+    assert pairs == dict.fromkeys(["control~20", "control~3", "shuffled", "direct"], 4)
+    assert [row.mixed for row in found.missing] == [0, 1, 1, 1, 1]
+    assert {row.pairs for row in found.attenuation if row.arm != "none"} == {4}
+    assert (found.coverage.shared, found.coverage.left_out) == (4, 1)
+
+
+def test_an_arm_of_another_estimator_has_no_pairs(state, plan):
+    changed = copy.copy(state)
+    changed.measurements = dict(state.measurements)
+    for task in plan.tasks[0::4]:
+        old = state.measurements[task.task_id]
+        changed.measurements[task.task_id] = msgspec.structs.replace(old, weights_sha256="def")
+    found = analyse(changed, plan.design, score_run(changed, plan.design))
+    assert found.effects == []
+    assert found.coverage.shared == 0
+    assert any(
+        "none of 5 cells" in text and "must not be set side by side" in text for text in found.warnings
+    )
+    assert {row.images for row in found.levels if row.measure == "oks"} == {5}
+
+
+def test_one_estimator_is_no_warning(results):
+    assert not any("ESTIMATORS" in text or "left out" in text for text in results.warnings)
+
+
+def test_a_report_of_a_part_is_told_from_one_of_all(tmp_path, state, plan, twice_measured):
+    partial = copy.copy(state)
+    partial.measurements = {task.task_id: state.measurements[task.task_id] for task in plan.tasks[:8]}
+    assert not is_reported(tmp_path, state)
+    for saved in (partial, state, twice_measured):
+        save(tmp_path / "runs" / "e", analyse(saved, plan.design, score_run(saved, plan.design)), [])
+        assert [is_reported(tmp_path, each) for each in (partial, state, twice_measured)] == [
+            each is saved for each in (partial, state, twice_measured)
+        ]
+    for torn in ("{", "[]", "{}"):
+        results_path(tmp_path, "e").write_text(torn)
+        assert not is_reported(tmp_path, twice_measured)

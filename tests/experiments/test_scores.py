@@ -1,12 +1,17 @@
 import copy
+import json
 
 import msgspec
 import numpy as np
 import pytest
 
 from posegen.experiments.design import Design
+from posegen.experiments.nearest import Nearest
 from posegen.experiments.scores import score_run, target_of
 from posegen.journal import TaskFailed
+from posegen.pipeline.measure_step import accuracy_target
+from posegen.poses.library import PoseLibrary
+from tests.experiments.conftest import finished, planned
 
 
 def of_arm(scores, arm):
@@ -88,3 +93,41 @@ def test_an_image_of_another_size_is_scored_at_its_own(state, plan):
     assert after.true_oks == pytest.approx(before.true_oks, abs=1e-3)
     assert after.joint_errors == pytest.approx(before.joint_errors, abs=2e-3, nan_ok=True)
     assert after.nearest_pose == before.nearest_pose
+
+
+def test_the_target_is_the_one_that_images_are_measured_by(state, plan):
+    task = plan.tasks[0]
+    record = state.records[task.task_id]
+    assert target_of(task, record) is accuracy_target(task, record.width, record.height)
+    with pytest.raises(ValueError, match="has no pose"):
+        target_of(msgspec.structs.replace(task, pose=None), record)
+
+
+def test_what_is_like_no_pose_has_no_nearest_one(state, plan):
+    task = plan.tasks[0]
+    record = state.records[task.task_id]
+    nearest = Nearest(list(PoseLibrary.builtin()))
+    far = np.full((17, 3), 1e6)
+    assert nearest.to(far, task, record) is None
+    near = np.array(state.measurements[task.task_id].keypoints).reshape(17, 3)
+    assert nearest.to(near, task, record) is not None
+
+
+def test_a_library_of_ones_own_is_not_read_again(tmp_path):
+    path = tmp_path / "own.json"
+    angles = {"left_shoulder.elevation": 165, "left_shoulder.plane": 40, "both_hip.abduction": 6}
+    mine = {
+        "id": "mine", "name": "Mine", "description": "one arm raised", "tags": ["arm"], "difficulty": "easy",
+        "angles": angles,
+    }  # fmt: skip
+    path.write_text(json.dumps({"category": "standing", "poses": [mine]}))
+    plan = planned(poses=["walking_stride", "mine"], pose_library=str(path), arms=["control", "control~3"])
+    state = finished(plan)
+    before = score_run(state, plan.design)
+    twin = {**mine, "id": "a_twin"}
+    path.write_text(json.dumps({"category": "dance", "poses": [twin, mine]}))
+    assert score_run(state, plan.design) == before
+    path.unlink()
+    assert score_run(state, plan.design) == before
+    assert {(score.pose, score.category) for score in before if score.pose == "mine"} == {("mine", "own")}
+    assert all(score.nearest_is_right for score in before)

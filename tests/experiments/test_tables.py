@@ -3,6 +3,7 @@ import pytest
 from posegen.experiments import tables
 from posegen.experiments.results import analyse
 from posegen.experiments.tables import Table, interval, number, probability
+from tests.experiments.conftest import a_score
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,40 @@ def test_a_table_is_text_and_safe_html():
     assert "N &amp; n" in table._repr_html_()
     assert repr(Table([])) == "nothing to show"
     assert "nothing to show" in Table([])._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def lossy(state, plan, scores):
+    lost = [
+        a_score(score.arm, score.cell, oks=None, status="failed", pose=score.pose)
+        if (score.arm, score.cell) == ("none", 0)
+        else score
+        for score in scores
+    ]
+    return analyse(state, plan.design, lost)
+
+
+def test_what_is_left_out_is_said_beside_the_levels(results, lossy):
+    table = tables.levels(lossy)
+    counts = {row["arm"]: (row["images"], row["failed"], row["compared"]) for row in table.rows}
+    assert counts["none"] == (4, 1, 4)
+    assert counts["direct"] == (5, 0, 4)
+    said = "Over the 4 cells scored in every arm; 1 others are left out."
+    for shown in (table, tables.strata(lossy, "posture"), tables.joints(lossy)):
+        assert said in shown.note
+    assert "failed" not in tables.levels(results).rows[0]
+    assert "Over the" not in tables.levels(results).note
+
+
+def test_figures_that_are_not_comparable_are_marked(state, plan, scores):
+    apart = [
+        a_score(score.arm, score.cell, oks=None, status="failed", pose=score.pose)
+        if (score.arm == "none") == (score.cell < 3)
+        else score
+        for score in scores
+    ]
+    results = analyse(state, plan.design, apart)
+    assert "not to be set side by side" in tables.levels(results).note
+    table = tables.strata(results, "side")
+    assert table.rows[0]["direct"].endswith("*")
+    assert "*: no cell was scored in every arm" in table.note

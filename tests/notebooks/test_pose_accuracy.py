@@ -130,15 +130,19 @@ def test_a_cut_off_experiment_is_gone_on_with_and_comes_to_the_same(
     early = open_experiment("cut", settings)
     assert 4 <= sum(score.status == "scored" for score in early.scores if score.arm != "shuffled") < 16
     assert any("the run is interrupted" in text for text in early.results.warnings)
+    early.save()
     resume("cut", settings).wait(lambda _: None)
     late = open_experiment("cut", settings).results
     strict = open_experiment("strict", Settings(root=root)).results
     one, other = (json.loads(to_json(results)) for results in (late, strict))
     assert (one["levels"], one["effects"]) == (other["levels"], other["effects"])
-    assert read_results(tmp_path) == []
+    assert [found["status"] for found in read_results(tmp_path)] == ["interrupted"]
     reported = posegen("run", "pose_accuracy", "-y", json.dumps(VALUES), "-p", "run_id", "cut", root=tmp_path)
     assert reported.returncode == 0, reported.stdout + reported.stderr
-    assert [found["run_id"] for found in read_results(tmp_path)] == ["cut"]
+    (saved,) = read_results(tmp_path)
+    assert (saved["run_id"], saved["status"], saved["effects"]) == ("cut", "finished", one["effects"])
+    again = posegen("run", "pose_accuracy", "-y", json.dumps(VALUES), "-p", "run_id", "cut", root=tmp_path)
+    assert "nothing to make" in again.stdout
 
 
 def test_the_dry_run_shows_the_plan_and_writes_nothing(tmp_path: Path) -> None:
