@@ -1,0 +1,116 @@
+"""Commands about all runs together: how it goes, who uses it, what is wanted, what breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posegen.cli.app import app, json_option
+from posegen.cli.output import print_facts, print_rows
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+EMPTY = "nothing in this range"
+
+since_option = click.option("--since", metavar="D", help="First day or moment (UTC), such as 2026-03-01.")
+until_option = click.option("--until", metavar="D", help="Last day, which belongs to it whole, or a moment.")
+
+
+def limit_option(default: int) -> Callable[[Any], Any]:
+    """Return the option --limit."""
+    return click.option(
+        "--limit",
+        metavar="N",
+        default=default,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Rows at most.",
+    )
+
+
+@app.group()
+def metrics() -> None:
+    """Figures over all runs that started in a range of time."""
+
+
+@metrics.command()
+@since_option
+@until_option
+@limit_option(10)
+@json_option
+def system(since: str | None, until: str | None, limit: int, as_json: bool) -> None:
+    """Say how it goes: generations, success, duration, images, credits; N error codes."""
+    import msgspec
+
+    from posegen.metrics import system_metrics
+
+    with _connection() as connection:
+        found = msgspec.to_builtins(system_metrics(connection, since=since, until=until, limit=limit))
+    if not as_json:
+        found["top_errors"] = [f"{one['code']} {one['count']}" for one in found["top_errors"]]
+    print_facts(found, as_json)
+
+
+@metrics.command()
+@since_option
+@until_option
+@limit_option(10)
+@json_option
+def users(since: str | None, until: str | None, limit: int, as_json: bool) -> None:
+    """List the users with the most generations."""
+    from posegen.metrics import top_users
+
+    with _connection() as connection:
+        rows = top_users(connection, since=since, until=until, limit=limit)
+    print_rows(_plain(rows), as_json, empty=EMPTY)
+
+
+@metrics.command()
+@since_option
+@until_option
+@limit_option(20)
+@json_option
+def poses(since: str | None, until: str | None, limit: int, as_json: bool) -> None:
+    """List the poses that most images were asked of."""
+    from posegen.metrics import popular_poses
+
+    with _connection() as connection:
+        rows = popular_poses(connection, since=since, until=until, limit=limit)
+    print_rows(_plain(rows), as_json, empty=EMPTY)
+
+
+@metrics.command()
+@since_option
+@until_option
+@limit_option(20)
+@json_option
+def errors(since: str | None, until: str | None, limit: int, as_json: bool) -> None:
+    """List what failed, by code, with what was refunded for it."""
+    from posegen.metrics import error_analysis
+
+    with _connection() as connection:
+        rows = error_analysis(connection, since=since, until=until, limit=limit)
+    print_rows(_plain(rows), as_json, empty=EMPTY)
+
+
+def _connection() -> closing[DuckDBPyConnection]:
+    from posegen.metrics import connect
+    from posegen.settings import load_settings
+
+    return closing(connect(load_settings().root))
+
+
+def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with times as text, in UTC."""
+    return [
+        {
+            name: value.isoformat(timespec="seconds") + "Z" if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]

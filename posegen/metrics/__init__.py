@@ -1,0 +1,28 @@
+"""Figures about runs: SQL views over all journals and what was compacted of them, and ready answers.
+
+>>> with connect("no such folder") as connection:
+...     system_metrics(connection).total_generations
+0
+"""
+
+from posegen.metrics.answers import (
+    ErrorCount,
+    SystemMetrics,
+    error_analysis,
+    popular_poses,
+    system_metrics,
+    top_users,
+)
+from posegen.metrics.connection import connect
+from posegen.metrics.queries import query
+
+__all__ = [
+    "ErrorCount",
+    "SystemMetrics",
+    "connect",
+    "error_analysis",
+    "popular_poses",
+    "query",
+    "system_metrics",
+    "top_users",
+]

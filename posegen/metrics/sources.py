@@ -1,0 +1,56 @@
+"""What the views are made of: journals, accounts, the pose library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from posegen.credits import ACCOUNTS_FILE
+from posegen.credits.ledger import read_ledger
+from posegen.errors import JournalError
+from posegen.journal import RunState, journal_folder, read_segments
+from posegen.metrics import fold
+from posegen.metrics.load import encode
+from posegen.metrics.manifest import Extent, extent_of
+from posegen.metrics.rows import CreditRow, PoseRow
+from posegen.poses.library import PoseLibrary
+
+
+def read_run(root: Path, run_id: str) -> tuple[dict[str, bytes], RunState | None, Extent]:
+    """Return a run's rows as lines of JSON, its state (None if unreadable) and its journal's extent.
+
+    The extent is taken before the journal is read, so that it never claims more than the rows hold.
+    """
+    try:
+        extent = extent_of(root, run_id)
+        rows, state = fold.rows_of(run_id, read_segments(journal_folder(root, run_id)), extent.total_bytes)
+        return encode(rows), state, extent
+    except (JournalError, ValueError):
+        return encode(fold.unreadable(run_id)), None, Extent({}, 0)
+
+
+def live_rows(root: Path, run_ids: Iterable[str]) -> Iterator[dict[str, bytes]]:
+    """Yield the rows of runs, folded from their journals."""
+    for run_id in run_ids:
+        yield read_run(root, run_id)[0]
+
+
+def credit_rows(root: Path) -> list[CreditRow]:
+    """Return all entries of the accounts; none if there are no accounts.
+
+    Raises
+    ------
+    StorageError
+        The accounts' file is damaged, or not ours.
+    """
+    names = [name for name in CreditRow.__struct_fields__ if name != "entered_at"]
+    return [
+        CreditRow(entered_at=entry.at, **{name: getattr(entry, name) for name in names})
+        for entry in read_ledger(root / ACCOUNTS_FILE)
+    ]
+
+
+def pose_rows() -> list[PoseRow]:
+    """Return the poses of the built-in library."""
+    library = PoseLibrary.builtin()
+    return [PoseRow(pose_id=pose.id, pose_name=pose.name, category=pose.category) for pose in library]
