@@ -75,3 +75,12 @@ def test_what_is_no_date_is_said(posegen):
     code, _, said = posegen("metrics", "system", "--since", "tomorrow")
     assert code == 2
     assert "'tomorrow' is not a day" in said
+
+
+def test_compact(posegen):
+    before = posegen("metrics", "system")
+    assert posegen("metrics", "compact")[:2] == (0, "20 runs compacted, months written: 2026-01\n")
+    assert posegen("metrics", "compact")[:2] == (0, "0 runs compacted\n")
+    said = json.loads(posegen("metrics", "compact", "--json")[1])
+    assert said == {"runs": 0, "months": [], "removed": 0, "busy": False}
+    assert posegen("metrics", "system") == before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posegen.cli.app import app, json_option
-from posegen.cli.output import print_facts, print_rows
+from posegen.cli.output import print_facts, print_json, print_rows, say
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -96,6 +96,25 @@ def errors(since: str | None, until: str | None, limit: int, as_json: bool) -> N
     with _connection() as connection:
         rows = error_analysis(connection, since=since, until=until, limit=limit)
     print_rows(_plain(rows), as_json, empty=EMPTY)
+
+
+@metrics.command()
+@json_option
+def compact(as_json: bool) -> None:
+    """Fold runs that have ended into Parquet, so that figures come sooner; changes no answer."""
+    from dataclasses import asdict
+
+    from posegen.metrics import compact as compact_runs
+    from posegen.settings import load_settings
+
+    done = compact_runs(load_settings().root)
+    if as_json:
+        print_json(asdict(done))
+    elif done.busy:
+        say("another compaction is under way")
+    else:
+        months = f", months written: {', '.join(done.months)}" if done.months else ""
+        say(f"{done.runs} runs compacted{months}")
 
 
 def _connection() -> closing[DuckDBPyConnection]:

@@ -13,12 +13,15 @@ from posegen.metrics.answers import (
     system_metrics,
     top_users,
 )
+from posegen.metrics.compaction import Compacted, compact
 from posegen.metrics.connection import connect
 from posegen.metrics.queries import query
 
 __all__ = [
+    "Compacted",
     "ErrorCount",
     "SystemMetrics",
+    "compact",
     "connect",
     "error_analysis",
     "popular_poses",

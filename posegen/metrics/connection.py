@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posegen.journal import run_ids
+from posegen.errors import StorageError
 from posegen.metrics.load import Loader, create_table, encode, quoted
-from posegen.metrics.manifest import Manifest, read_manifest
+from posegen.metrics.manifest import Manifest, manifest_path, read_manifest, uncovered_runs
 from posegen.metrics.queries import read_sql
 from posegen.metrics.rows import BESIDE, TABLES, columns
 from posegen.metrics.sources import credit_rows, live_rows, pose_rows
@@ -52,7 +52,7 @@ def connect(root: str | Path) -> DuckDBPyConnection:
 
     root = Path(root)
     manifest = read_manifest(root)
-    live = [run_id for run_id in run_ids(root) if not manifest.covers(root, run_id)]
+    live = uncovered_runs(root, manifest)
     connection = duckdb.connect()
     try:
         _load(connection, root, live)
@@ -79,8 +79,16 @@ def _live(name: str) -> str:
 
 
 def _make_views(connection: DuckDBPyConnection, root: Path, manifest: Manifest, refolded: list[str]) -> None:
+    import duckdb
+
     for name in TABLES:
-        connection.execute(f"CREATE VIEW all_{name} AS {_union(root, manifest, name, refolded)}")
+        try:
+            connection.execute(f"CREATE VIEW all_{name} AS {_union(root, manifest, name, refolded)}")
+        except duckdb.Error as exc:
+            raise StorageError(
+                f"cannot read what was compacted of {name} ({exc}); without {manifest_path(root)} all runs "
+                "are read from their journals"
+            ) from exc
     connection.execute(read_sql("views"))
 
 

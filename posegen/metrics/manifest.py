@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from posegen.errors import StorageError
-from posegen.journal import journal_folder, list_segments
+from posegen.errors import JournalError, StorageError
+from posegen.journal import has_journal, journal_folder, list_segments, run_ids
 from posegen.storage import atomic
 
 SCHEMA = 1
@@ -57,21 +57,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         By month and table, the path of its Parquet file under `<root>/metrics`.
     runs : dict of str to Covered
         By run id.
+    replaced : dict of str to float
+        Paths of files that earlier manifests listed, with the time (seconds since the epoch) from which on
+        none does.
     """
 
     schema: int = SCHEMA
     files: dict[str, dict[str, str]] = {}
     runs: dict[str, Covered] = {}
+    replaced: dict[str, float] = {}
 
     def paths(self, root: Path, table: str) -> list[Path]:
         """Return a table's Parquet files, by month."""
         found = [tables.get(table) for _, tables in sorted(self.files.items())]
         return [root / FOLDER / name for name in found if name is not None]
-
-    def covers(self, root: Path, run_id: str) -> bool:
-        """Return whether all of the run's journal is in the Parquet files."""
-        covered = self.runs.get(run_id)
-        return covered is not None and unchanged(root, run_id, covered.extent)
 
 
 def manifest_path(root: Path) -> Path:
@@ -125,24 +124,47 @@ def extent_of(root: Path, run_id: str) -> Extent:
         The folder cannot be read.
     """
     folder = journal_folder(root, run_id)
-    mtime_ns = _mtime_ns(folder)
+    mtime_ns = _mtime_ns(str(folder))
     sizes = {file.name: _size(str(file.path)) for file in list_segments(folder)}
     return Extent({name: size for name, size in sizes.items() if size is not None}, mtime_ns)
+
+
+def uncovered_runs(root: Path, manifest: Manifest) -> list[str]:
+    """Return the ids of the runs whose journals the Parquet files do not hold, or not all of.
+
+    Raises
+    ------
+    JournalError
+        The folder of runs cannot be listed.
+    """
+    try:
+        names = sorted(os.listdir(root / "runs"))  # noqa: PTH208  (20,000 Paths are not needed)
+    except OSError:
+        return run_ids(root)  # none, or what is wrong in a sentence
+    known = manifest.runs
+    return [
+        name
+        for name in names
+        if not (name in known and unchanged(root, name, known[name].extent)) and has_journal(root, name)
+    ]
 
 
 def unchanged(root: Path, run_id: str, extent: Extent) -> bool:
     """Return whether a journal is as long as it was, or gone."""
     folder = journal_folder(root, run_id)
-    if _mtime_ns(folder) != extent.folder_mtime_ns:
-        now = {file.name: _size(str(file.path)) for file in list_segments(folder)}
-        return not now or now == extent.segments
     prefix = f"{folder}{os.sep}"
-    return all(_size(prefix + name) == size for name, size in extent.segments.items())
-
-
-def _mtime_ns(folder: Path) -> int:
+    if _mtime_ns(prefix) == extent.folder_mtime_ns:  # the same segments, so that they need not be listed
+        return all(_size(prefix + name) == size for name, size in extent.segments.items())
     try:
-        return folder.stat().st_mtime_ns
+        now = {file.name: _size(prefix + file.name) for file in list_segments(folder)}
+    except JournalError:  # whoever reads it will say so
+        return False
+    return not now or now == extent.segments
+
+
+def _mtime_ns(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116  (as below)
     except OSError:
         return 0
 
