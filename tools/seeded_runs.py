@@ -81,6 +81,8 @@ class SeededRun:
     ----------
     failures : dict of int to str
         By place in the plan, the error code of an image that fails for good.
+    rejected : frozenset of int
+        By place, the images whose first try was below the bar.
     cut_after : int or None
         The first attempt is interrupted after so many images, and another goes on with it.
     """
@@ -91,6 +93,7 @@ class SeededRun:
     tasks: tuple[ImageTask, ...]
     duration_ms: int
     failures: dict[int, str] = field(default_factory=dict)
+    rejected: frozenset[int] = frozenset()
     cut_after: int | None = None
     project: str | None = "catalogue"
     formats: tuple[str, ...] = ()
@@ -165,7 +168,7 @@ class Scribe:
             yield TaskFailed(task_id=one.task_id, code=code, message=why, refunded=CREDITS)
             return
         candidate = 0
-        if run.measured and self.random.random() < 0.05:
+        if one.index in run.rejected:
             record, low = self._record(run, one, 0, spent_ms), self._measurement(0.2, 0.6)
             yield CandidateRejected(task_id=one.task_id, record=record, measurement=low, min_oks=0.7)
             candidate = 1
@@ -262,6 +265,7 @@ def seeded_runs(
             duration_ms=duration,
             failures={source.randrange(planned): broken[place]} if place in broken else {},
             cut_after=planned // 2 if place % 25 == 7 and planned > 1 else None,
+            rejected=frozenset(index for index in range(planned) if source.random() < 0.05),
             formats=("instagram_post", "tiktok") if place % 3 == 0 else (),
             measured=place % 4 != 0,
         )

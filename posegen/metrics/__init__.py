@@ -16,16 +16,20 @@ from posegen.metrics.answers import (
 from posegen.metrics.compaction import Compacted, compact
 from posegen.metrics.connection import connect
 from posegen.metrics.queries import query
+from posegen.metrics.reports import REPORTS, compare_runs, report
 
 __all__ = [
+    "REPORTS",
     "Compacted",
     "ErrorCount",
     "SystemMetrics",
     "compact",
+    "compare_runs",
     "connect",
     "error_analysis",
     "popular_poses",
     "query",
+    "report",
     "system_metrics",
     "top_users",
 ]

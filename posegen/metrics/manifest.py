@@ -142,21 +142,22 @@ def uncovered_runs(root: Path, manifest: Manifest) -> list[str]:
     except OSError:
         return run_ids(root)  # none, or what is wrong in a sentence
     known = manifest.runs
+    before, after = str(root / "runs"), journal_folder(root, "any").name
     return [
         name
         for name in names
-        if not (name in known and unchanged(root, name, known[name].extent)) and has_journal(root, name)
+        if not (name in known and unchanged(f"{before}{os.sep}{name}{os.sep}{after}", known[name].extent))
+        and has_journal(root, name)
     ]
 
 
-def unchanged(root: Path, run_id: str, extent: Extent) -> bool:
-    """Return whether a journal is as long as it was, or gone."""
-    folder = journal_folder(root, run_id)
+def unchanged(folder: str, extent: Extent) -> bool:
+    """Return whether the journal in a folder is as long as it was, or gone."""
     prefix = f"{folder}{os.sep}"
     if _mtime_ns(prefix) == extent.folder_mtime_ns:  # the same segments, so that they need not be listed
         return all(_size(prefix + name) == size for name, size in extent.segments.items())
     try:
-        now = {file.name: _size(prefix + file.name) for file in list_segments(folder)}
+        now = {file.name: _size(prefix + file.name) for file in list_segments(Path(folder))}
     except JournalError:  # whoever reads it will say so
         return False
     return not now or now == extent.segments

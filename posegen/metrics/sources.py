@@ -43,9 +43,20 @@ def credit_rows(root: Path) -> list[CreditRow]:
     StorageError
         The accounts' file is damaged, or not ours.
     """
-    names = [name for name in CreditRow.__struct_fields__ if name != "entered_at"]
     return [
-        CreditRow(entered_at=entry.at, **{name: getattr(entry, name) for name in names})
+        CreditRow(
+            entry_id=entry.entry_id,
+            user=entry.user,
+            kind=entry.kind,
+            amount=entry.amount,
+            run_id=entry.run_id,
+            attempt=entry.attempt,
+            task_id=entry.task_id,
+            hold_id=entry.hold_id,
+            charged=entry.charged,
+            entered_at=entry.at,
+            note=entry.note,
+        )
         for entry in read_ledger(root / ACCOUNTS_FILE)
     ]
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from posegen.metrics import connect
+from posegen.metrics import REPORTS, connect
+from posegen.metrics.queries import read_sql
 from posegen.metrics.rows import BESIDE, TABLES
 
 
@@ -31,3 +32,12 @@ def test_the_examples_run(page, connection):
     statements = [one for block in examples for one in block.split(";") if one.strip()]
     assert len(statements) >= 3
     assert [connection.execute(one).fetchall() for one in statements] == [[] for _ in statements]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_column_of_a_report_is_listed(page, connection, name):
+    (line,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
+    listed = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", line))
+    text = read_sql(name)
+    values = dict.fromkeys(re.findall(r"\$(\w+)", text))
+    assert listed == [column[0] for column in connection.execute(text, values).description]
