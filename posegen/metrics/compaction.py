@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen.metrics.fold import ENDED
-from posegen.metrics.load import Loader, create_table, quoted
+from posegen.metrics.load import Loader, create_table, open_database, quoted
 from posegen.metrics.manifest import (
     FOLDER,
     Covered,
@@ -112,10 +112,8 @@ def _locked(root: Path) -> Iterator[bool]:
 
 
 def _compact(root: Path, now: float) -> Compacted:
-    import duckdb  # takes 50 ms
-
     manifest = read_manifest(root)
-    with duckdb.connect() as connection:
+    with open_database() as connection:
         fresh = _fold_ended(connection, root, manifest)
         months = {covered.month for covered in fresh.values()}
         months |= {manifest.runs[run_id].month for run_id in fresh if run_id in manifest.runs}

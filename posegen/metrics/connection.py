@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen.errors import StorageError
-from posegen.metrics.load import Loader, create_table, encode, quoted
+from posegen.metrics.load import Loader, create_table, encode, open_database, quoted
 from posegen.metrics.manifest import Manifest, manifest_path, read_manifest, uncovered_runs
 from posegen.metrics.queries import read_sql
 from posegen.metrics.rows import BESIDE, TABLES, columns
@@ -48,12 +48,10 @@ def connect(root: str | Path) -> DuckDBPyConnection:
     ...     connection.sql("SELECT count(*) FROM runs").fetchall()
     [(0,)]
     """
-    import duckdb  # takes 50 ms, and most commands need none
-
     root = Path(root)
     manifest = read_manifest(root)
     live = uncovered_runs(root, manifest)
-    connection = duckdb.connect()
+    connection = open_database()
     try:
         _load(connection, root, live)
         _make_views(connection, root, manifest, refolded=[one for one in live if one in manifest.runs])

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
-from posegen.journal import (
-    EXPORT,
-    MEASURE,
-    AnyEvent,
-    AttemptFinished,
-    AttemptStarted,
-    ExportFailed,
-    ImageAdopted,
-    ImageStored,
-    ImageWithheld,
-    Interrupted,
-    MeasureFailed,
-    Metric,
-    RunState,
-    Segment,
-    TaskFailed,
-    fold,
-)
-from posegen.metrics.rows import (
-    TABLES,
-    AttemptRow,
-    CandidateRow,
-    ErrorRow,
-    EventRow,
-    ExportRow,
-    ImageRow,
-    Rows,
-    RunRow,
-    StageRow,
-)
-from posegen.records import ImageRecord, ImageTask
+from posegen.journal import EXPORT, MEASURE, RunState, Segment, fold
+from posegen.metrics.event_rows import error_rows, event_row
+from posegen.metrics.image_rows import candidate_rows, export_rows, image_rows, stage_rows
+from posegen.metrics.rows import TABLES, AttemptRow, Rows, RunRow
 
 ENDED = frozenset({"finished", "closed", "refused"})
 """Statuses of a run that nobody works on any more, unless somebody goes on with it."""
@@ -60,12 +31,12 @@ def rows_of(run_id: str, segments: Sequence[Segment], journal_bytes: int) -> tup
     events = [event for segment in segments for event in segment.events]
     rows: Rows = {name: [] for name in TABLES}
     rows["runs"] = [_run_row(run_id, state, journal_bytes)]
-    rows["images"] = list(_image_rows(run_id, state, by_id))
-    rows["events"] = [_event_row(run_id, event) for event in events]
-    rows["errors"] = list(_error_rows(run_id, state, events, by_id))
-    rows["exports"] = list(_export_rows(run_id, state))
-    rows["stages"] = list(_stage_rows(run_id, state, by_id))
-    rows["candidates"] = list(_candidate_rows(run_id, state, by_id))
+    rows["images"] = list(image_rows(run_id, state, by_id))
+    rows["events"] = [event_row(run_id, event) for event in events]
+    rows["errors"] = list(error_rows(run_id, state, events, by_id))
+    rows["exports"] = list(export_rows(run_id, state))
+    rows["stages"] = list(stage_rows(run_id, state, by_id))
+    rows["candidates"] = list(candidate_rows(run_id, state, by_id))
     rows["attempts"] = list(_attempt_rows(run_id, state))
     return rows, state
 
@@ -135,191 +106,6 @@ def _between_ms(start: str, end: str) -> int:
         return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000)
     except (ValueError, TypeError):  # not a time, or only one of them names its zone
         return 0
-
-
-def _image_rows(run_id: str, state: RunState, by_id: dict[str, ImageTask]) -> Iterator[ImageRow]:
-    planned_elsewhere = [key for key in (*state.records, *state.failures) if key not in by_id]
-    for task_id in (*by_id, *dict.fromkeys(planned_elsewhere)):
-        fields: dict[str, Any] = {"status": state.task_status(task_id)}
-        if task_id in by_id:
-            fields |= _asked(by_id[task_id])
-        if task_id in state.stored:
-            fields |= _made(state.stored[task_id], fields.get("model"))
-        elif task_id in state.failures:
-            fields["code"] = state.failures[task_id].code
-        if task_id in state.measurements:
-            fields |= _accuracy(state, task_id)
-        fields["tries"] = len(_tries(state, task_id))
-        yield ImageRow(
-            run_id=run_id,
-            task_id=task_id,
-            user=state.user,
-            project=state.project,
-            run_started_at=state.first_at or None,
-            **fields,
-        )
-
-
-def _asked(task: ImageTask) -> dict[str, Any]:
-    return {
-        "position": task.index,
-        "pose_id": task.pose_id,
-        "yaw_deg": task.view.yaw,
-        "mirrored": task.view.mirrored,
-        "backend": task.backend,
-        "model": task.model,
-        "conditioning_asked": task.conditioning,
-        "width": task.width,
-        "height": task.height,
-    }
-
-
-def _made(event: ImageStored | ImageAdopted, model: str | None) -> dict[str, Any]:
-    record: ImageRecord = event.record
-    names = ("provider", "conditioning", "synthetic", "width", "height", "size_bytes", "thumbnail_bytes")
-    return {
-        **{name: getattr(record, name) for name in (*names, "duration_ms", "cost_usd", "key")},
-        "made_at": event.at,
-        "attempt": event.attempt,
-        "adopted": isinstance(event, ImageAdopted),
-        "model": record.model or model,
-    }
-
-
-def _accuracy(state: RunState, task_id: str) -> dict[str, Any]:
-    found = state.measurements[task_id]
-    names = ("estimator", "people", "oks", "pck_10", "pck_20", "mean_error", "angle_error_deg", "swapped")
-    return {**{name: getattr(found, name) for name in names}, "keypoints_counted": found.counted}
-
-
-def _tries(state: RunState, task_id: str) -> set[int]:
-    tried = {event.record.candidate for event in state.rejected.get(task_id, ())}
-    return tried | {state.records[task_id].candidate} if task_id in state.records else tried
-
-
-def _event_row(run_id: str, event: AnyEvent) -> EventRow:
-    record = getattr(event, "record", None)
-    said = {name: getattr(event, name, None) for name in ("format", "code", "message")}
-    fields = {**said, **_said_otherwise(event)}
-    return EventRow(
-        run_id=run_id,
-        attempt=event.attempt,
-        seq=event.seq,
-        logged_at=event.at,
-        event=str(event.__struct_config__.tag),
-        schema_version=event.schema,
-        task_id=getattr(event, "task_id", None) or (record.task_id if record is not None else None),
-        **fields,
-    )
-
-
-def _said_otherwise(event: AnyEvent) -> dict[str, Any]:
-    """Return what some events say in words of their own."""
-    if isinstance(event, Metric):
-        tags = json.dumps(event.tags, ensure_ascii=False, sort_keys=True) if event.tags else None
-        return {"name": event.name, "value": event.value, "unit": event.unit, "tags": tags}
-    if isinstance(event, AttemptStarted):
-        return {"code": event.kind}
-    if isinstance(event, AttemptFinished):
-        return {"code": event.outcome, "value": event.duration_ms}
-    if isinstance(event, Interrupted):
-        return {"message": event.reason}
-    return {}
-
-
-_KINDS: dict[type, tuple[str, Callable[[RunState, Any], AnyEvent | None]]] = {
-    TaskFailed: ("generate", lambda state, event: state.failures.get(event.task_id)),
-    ImageWithheld: ("withheld", lambda state, event: state.failures.get(event.task_id)),
-    MeasureFailed: ("measure", lambda state, event: state.measure_failures.get(event.task_id)),
-    ExportFailed: (
-        "export",
-        lambda state, event: state.export_failures.get(event.task_id, {}).get(event.format),
-    ),
-}
-
-
-def _error_rows(
-    run_id: str, state: RunState, events: Sequence[AnyEvent], by_id: dict[str, ImageTask]
-) -> Iterator[ErrorRow]:
-    for event in events:
-        if isinstance(event, TaskFailed | MeasureFailed | ExportFailed):
-            kind, standing = _KINDS[type(event)]
-            yield ErrorRow(
-                run_id=run_id,
-                task_id=event.task_id,
-                kind=kind,
-                format=getattr(event, "format", None),
-                code=event.code,
-                message=event.message,
-                failed_at=event.at,
-                attempt=event.attempt,
-                final=standing(state, event) is event,
-                backend=_backend(by_id, event.task_id),
-            )
-
-
-def _backend(by_id: dict[str, ImageTask], task_id: str | None) -> str | None:
-    task = by_id.get(task_id or "")
-    return task.backend if task is not None else None
-
-
-def _export_rows(run_id: str, state: RunState) -> Iterator[ExportRow]:
-    for formats in state.exports.values():
-        for made in formats.values():
-            names = ("task_id", "format", "attempt", "key", "size_bytes", "width", "height", "quality")
-            said = {name: getattr(made, name) for name in names}
-            yield ExportRow(run_id=run_id, status="made", exported_at=made.at, **said)
-    for failures in state.export_failures.values():
-        for gone in failures.values():
-            said = {name: getattr(gone, name) for name in ("task_id", "format", "attempt", "code")}
-            yield ExportRow(run_id=run_id, status="failed", exported_at=gone.at, **said)
-
-
-def _stage_rows(run_id: str, state: RunState, by_id: dict[str, ImageTask]) -> Iterator[StageRow]:
-    for task_id, event in state.stored.items():
-        stages = dict(event.record.stage_ms)
-        if task_id in state.measurements:
-            stages["measure"] = state.measurements[task_id].duration_ms
-        for stage, spent in stages.items():
-            yield StageRow(
-                run_id=run_id,
-                task_id=task_id,
-                stage=stage,
-                duration_ms=spent,
-                timed_at=event.at,
-                backend=_backend(by_id, task_id),
-            )
-    for metric in state.metrics:
-        if metric.unit == "ms":
-            task = metric.tags.get("task_id")
-            backend = metric.tags.get("backend") or _backend(by_id, task)
-            yield StageRow(
-                run_id=run_id,
-                task_id=task,
-                stage=metric.name,
-                duration_ms=metric.value,
-                timed_at=metric.at,
-                backend=backend,
-            )
-
-
-def _candidate_rows(run_id: str, state: RunState, by_id: dict[str, ImageTask]) -> Iterator[CandidateRow]:
-    for task_id, rejected in state.rejected.items():
-        for event in rejected:
-            record, kept = event.record, state.records.get(task_id)
-            yield CandidateRow(
-                run_id=run_id,
-                task_id=task_id,
-                candidate=record.candidate,
-                kept=kept is not None and kept.candidate == record.candidate,
-                rejected_at=event.at,
-                backend=_backend(by_id, task_id),
-                oks=event.measurement.oks,
-                min_oks=event.min_oks,
-                size_bytes=record.size_bytes,
-                duration_ms=record.duration_ms,
-                cost_usd=record.cost_usd,
-            )
 
 
 def _attempt_rows(run_id: str, state: RunState) -> Iterator[AttemptRow]:

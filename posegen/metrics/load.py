@@ -28,6 +28,17 @@ LINES_AT_ONCE = 64 * 1024 * 1024
 """Bytes of lines that are held back before DuckDB reads them."""
 
 
+def open_database() -> DuckDBPyConnection:
+    """Return a connection to an empty in-memory DuckDB, which fetches nothing from the network unasked.
+
+    What does not fit into memory goes to the system's folder for temporary files, not to the working folder.
+    """
+    import duckdb  # takes 50 ms, and most commands need none
+
+    spill = str(Path(tempfile.gettempdir(), "posegen-duckdb"))
+    return duckdb.connect(config={"temp_directory": spill, "autoinstall_known_extensions": "false"})
+
+
 def quoted(text: str) -> str:
     """Return a text as an SQL literal.
 
