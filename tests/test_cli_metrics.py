@@ -84,3 +84,13 @@ def test_compact(posegen):
     said = json.loads(posegen("metrics", "compact", "--json")[1])
     assert said == {"runs": 0, "months": [], "removed": 0, "busy": False}
     assert posegen("metrics", "system") == before
+
+
+def test_what_is_left_out_is_said_beside_the_figures(posegen, root):
+    before, _, said = posegen("metrics", "system", "--json")[1], *posegen("metrics", "users")[1:]
+    assert said == ""
+    with next(root.glob("runs/*/journal/0001.jsonl")).open("ab") as file:
+        file.write(b'nonsense\n{"event":"metric"')
+    _, text, said = posegen("metrics", "system", "--json")
+    assert text == before
+    assert said.startswith("note: not counted: 1 torn lines, 1 foreign lines (")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from posegen.cli.app import app, json_option
-from posegen.cli.output import print_facts, print_json, print_rows, say
+from posegen.cli.output import print_facts, print_json, print_rows, say, say_on_stderr
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -117,11 +117,19 @@ def compact(as_json: bool) -> None:
         say(f"{done.runs} runs compacted{months}")
 
 
-def _connection() -> closing[DuckDBPyConnection]:
-    from posegen.metrics import connect
+@contextmanager
+def _connection() -> Iterator[DuckDBPyConnection]:
+    """Give a connection; what its figures leave out is said on stderr."""
+    from posegen.metrics import connect, left_out
     from posegen.settings import load_settings
 
-    return closing(connect(load_settings().root))
+    with connect(load_settings().root) as connection:
+        yield connection
+        missing = [
+            f"{count} {what.replace('_', ' ')}" for what, count in left_out(connection).items() if count
+        ]
+        if missing:
+            say_on_stderr(f"note: not counted: {', '.join(missing)} (docs/metrics.md says how to find them)")
 
 
 def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -163,6 +163,18 @@ def error_analysis(
     return query(connection, "errors", **_chosen(since, until, user, limit))
 
 
+def left_out(connection: DuckDBPyConnection) -> dict[str, int]:
+    """Return what no figure holds: how many runs cannot be read, and how many lines do not count.
+
+    Returns
+    -------
+    dict
+        `unreadable_runs`, `torn_lines` (of runs that have ended; one that is written may have one at any
+        moment), `fenced_lines`, `unknown_events`, `foreign_lines`; all 0 if nothing is wrong.
+    """
+    return query(connection, "left_out")[0]
+
+
 def _chosen(
     since: Moment, until: Moment, user: str | None, limit: int
 ) -> dict[str, datetime | str | int | None]:

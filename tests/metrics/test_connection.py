@@ -17,7 +17,7 @@ from posegen.journal import (
     TaskFailed,
     journal_folder,
 )
-from posegen.metrics import connect
+from posegen.metrics import connect, left_out
 from posegen.metrics.rows import BESIDE, TABLES, columns
 from posegen.records import Measurement
 
@@ -75,6 +75,13 @@ def test_torn_fenced_foreign_and_newer_lines_are_counted(tmp_path, scribe, seede
         file.write(b'\xff\n{"event":"hologram_made","run_id":"run-1"}\nnonsense\n[]\n{"event":"task_')
     lines = "made, torn_lines, fenced_lines, unknown_events, foreign_lines"
     assert ask(tmp_path, f"SELECT {lines} FROM runs ORDER BY run_id") == [(2, 1, 2, 1, 3), (2, 0, 0, 0, 0)]
+    scribe.write(seeded("run-3", finished=False))
+    with (journal_folder(tmp_path, "run-3") / "0001.jsonl").open("ab") as file:
+        file.write(b'{"event":')  # being written just now: nothing is lost
+    with connect(tmp_path) as connection:
+        assert left_out(connection) == {
+            "unreadable_runs": 0, "torn_lines": 1, "fenced_lines": 2, "unknown_events": 1, "foreign_lines": 3,
+        }  # fmt: skip
 
 
 def test_what_no_column_can_hold_is_null_or_an_unreadable_run(tmp_path, scribe, seeded, ask):
