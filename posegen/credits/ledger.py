@@ -8,11 +8,17 @@ from posegen.credits.database import reading
 from posegen.credits.entries import COLUMNS, Entry
 
 
-def read_ledger(path: Path) -> list[Entry]:
+def read_ledger(path: Path, *, after: int = 0) -> list[Entry]:
     """Return every entry of the accounts in `path`, oldest first; none if there is no such file.
 
     The file is neither made nor brought up to date, and nobody is given a starting grant: an older version of
     its schema is read as it is.
+
+    Parameters
+    ----------
+    path : Path
+    after : int
+        Only entries with a higher `entry_id`.
 
     Raises
     ------
@@ -25,5 +31,5 @@ def read_ledger(path: Path) -> list[Entry]:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'").fetchone()
         if not tables:  # made just now, by somebody who has not filled it yet
             return []
-        query = f"SELECT {COLUMNS} FROM ledger ORDER BY entry_id"  # noqa: S608  (our own words)
-        return [Entry(*row) for row in connection.execute(query)]
+        query = f"SELECT {COLUMNS} FROM ledger WHERE entry_id > ? ORDER BY entry_id"  # noqa: S608  (our own words)
+        return [Entry(*row) for row in connection.execute(query, (after,))]

@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen.metrics.fold import ENDED
-from posegen.metrics.load import Loader, create_table, open_database, quoted
+from posegen.metrics.load import Loader, create_table, encode, open_database, quoted
 from posegen.metrics.manifest import (
     FOLDER,
+    LEDGER,
     Covered,
+    LedgerMark,
     Manifest,
     read_manifest,
     uncovered_runs,
     write_manifest,
 )
-from posegen.metrics.rows import TABLES, columns
-from posegen.metrics.sources import read_run
+from posegen.metrics.rows import BESIDE, TABLES, columns
+from posegen.metrics.sources import credit_rows, mark_of, read_run
 from posegen.storage import atomic
 
 if TYPE_CHECKING:
@@ -118,15 +120,17 @@ def _compact(root: Path, now: float) -> Compacted:
         months = {covered.month for covered in fresh.values()}
         months |= {manifest.runs[run_id].month for run_id in fresh if run_id in manifest.runs}
         files = {month: _write_month(connection, root, manifest, month) for month in sorted(months)}
-    old = {path for month in months for path in manifest.files.get(month, {}).values()}
+        ledger = _write_ledger(connection, root, manifest, files)
+    old = {path for month in files for path in manifest.files.get(month, {}).values()}
     replaced = {**manifest.replaced, **dict.fromkeys(old, now)}
     gone = {path for path, since in replaced.items() if since < now - KEEP_REPLACED_S}
     kept = Manifest(
         files={month: tables for month, tables in {**manifest.files, **files}.items() if tables},
         runs={**manifest.runs, **fresh},
+        ledger=ledger,
         replaced={path: since for path, since in replaced.items() if path not in gone},
     )
-    if fresh or gone:
+    if files or gone:
         write_manifest(root, kept)
     return Compacted(len(fresh), tuple(sorted(months)), _sweep(root, kept, now))
 
@@ -181,6 +185,28 @@ def _write_month(
         if _write_rows(connection, query, root / FOLDER / path):
             written[name] = path
     return written
+
+
+def _write_ledger(
+    connection: DuckDBPyConnection, root: Path, manifest: Manifest, files: dict[str, dict[str, str]]
+) -> LedgerMark | None:
+    """Write the accounts' entries if some are new; add the file to `files`, return the last one's mark."""
+    rows, holds = credit_rows(root, manifest.ledger)
+    if not rows and (holds or manifest.ledger is None):
+        return manifest.ledger
+    create_table(connection, "fresh_credits", BESIDE["credits"])
+    loader = Loader(connection, {"credits": "fresh_credits"}, BESIDE)
+    loader.add(encode({"credits": [*rows]}))
+    loader.flush()
+    query = "SELECT * FROM fresh_credits"
+    old = manifest.files.get(LEDGER, {}).get("credits")
+    if holds and old is not None:
+        known = f"read_parquet({quoted(str(root / FOLDER / old))}, hive_partitioning = false)"
+        query = f"SELECT * FROM {known} UNION ALL BY NAME {query}"  # noqa: S608  (our own names)
+    path = f"credits/month={LEDGER}/{secrets.token_hex(8)}.parquet"
+    written = _write_rows(connection, query, root / FOLDER / path)
+    files[LEDGER] = {"credits": path} if written else {}
+    return mark_of(rows[-1]) if rows else None
 
 
 def _write_rows(connection: DuckDBPyConnection, query: str, path: Path) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen.errors import StorageError
 from posegen.metrics.load import Loader, create_table, encode, open_database, quoted
-from posegen.metrics.manifest import Manifest, manifest_path, read_manifest, uncovered_runs
+from posegen.metrics.manifest import FOLDER, Manifest, read_manifest, uncovered_runs
 from posegen.metrics.queries import read_sql
 from posegen.metrics.rows import BESIDE, TABLES, columns
 from posegen.metrics.sources import credit_rows, live_rows, pose_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+KINDS = {**TABLES, **BESIDE}
 
 
 def connect(root: str | Path) -> DuckDBPyConnection:
@@ -53,53 +56,54 @@ def connect(root: str | Path) -> DuckDBPyConnection:
     live = uncovered_runs(root, manifest)
     connection = open_database()
     try:
-        _load(connection, root, live)
-        _make_views(connection, root, manifest, refolded=[one for one in live if one in manifest.runs])
+        ledger_holds = _load(connection, root, manifest, live)
+        refolded = [run_id for run_id in live if run_id in manifest.runs]
+        for name in TABLES:
+            _unite(connection, name, manifest.paths(root, name), refolded)
+        _unite(connection, "credits", manifest.paths(root, "credits") if ledger_holds else [])
+        connection.execute(read_sql("views"))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _load(connection: DuckDBPyConnection, root: Path, live: list[str]) -> None:
-    kinds = {**TABLES, **BESIDE}
-    for name, kind in kinds.items():
+def _load(connection: DuckDBPyConnection, root: Path, manifest: Manifest, live: list[str]) -> bool:
+    """Fill the tables of what is not compacted; return whether what was compacted of the accounts holds."""
+    for name, kind in KINDS.items():
         create_table(connection, _live(name), kind)
-    loader = Loader(connection, {name: _live(name) for name in kinds}, kinds)
+    loader = Loader(connection, {name: _live(name) for name in KINDS}, KINDS)
     for lines in live_rows(root, live):
         loader.add(lines)
-    loader.add(encode({"credits": [*credit_rows(root)], "poses": [*pose_rows()]}))
+    entries, ledger_holds = credit_rows(root, manifest.ledger)
+    loader.add(encode({"credits": [*entries], "poses": [*pose_rows()]}))
     loader.flush()
+    return ledger_holds
 
 
 def _live(name: str) -> str:
     return f"live_{name}"
 
 
-def _make_views(connection: DuckDBPyConnection, root: Path, manifest: Manifest, refolded: list[str]) -> None:
+def _unite(
+    connection: DuckDBPyConnection, name: str, paths: list[Path], refolded: Sequence[str] = ()
+) -> None:
+    """Make the view of a table's rows: the compacted ones that still hold, and the live ones."""
     import duckdb
 
-    for name in TABLES:
-        try:
-            connection.execute(f"CREATE VIEW all_{name} AS {_union(root, manifest, name, refolded)}")
-        except duckdb.Error as exc:
-            raise StorageError(
-                f"cannot read what was compacted of {name} ({exc}); without {manifest_path(root)} all runs "
-                "are read from their journals"
-            ) from exc
-    connection.execute(read_sql("views"))
-
-
-def _union(root: Path, manifest: Manifest, name: str, refolded: list[str]) -> str:
-    """Return the query of a table's rows: the compacted ones that still hold, and the live ones."""
-    listed = ", ".join(f'"{column}"' for column in columns(TABLES[name]))
+    listed = ", ".join(f'"{column}"' for column in columns(KINDS[name]))
     query = f"SELECT {listed} FROM {_live(name)}"  # noqa: S608  (our own names)
-    paths = manifest.paths(root, name)
-    if not paths:
-        return query
-    files = ", ".join(quoted(str(path.absolute())) for path in paths)
-    # By name, so that files of an older posegen, which lack a column, show NULL in it.
-    compacted = f"FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-    if refolded:
-        compacted += f" WHERE run_id NOT IN ({', '.join(map(quoted, refolded))})"
-    return f"SELECT {listed} FROM ({query} UNION ALL BY NAME SELECT * {compacted})"  # noqa: S608  (the same)
+    if paths:
+        files = ", ".join(quoted(str(path.absolute())) for path in paths)
+        # By name, so that files of an older posegen, which lack a column, show NULL in it.
+        compacted = f"FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        if refolded:
+            compacted += f" WHERE run_id NOT IN ({', '.join(map(quoted, refolded))})"
+        query = f"SELECT {listed} FROM ({query} UNION ALL BY NAME SELECT * {compacted})"  # noqa: S608  (the same)
+    try:
+        connection.execute(f"CREATE VIEW all_{name} AS {query}")
+    except duckdb.Error as exc:
+        raise StorageError(
+            f"cannot read what was compacted of {name} ({exc}); without {FOLDER}/manifest.json all runs are "
+            "read from their journals"
+        ) from exc

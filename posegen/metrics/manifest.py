@@ -20,6 +20,9 @@ from posegen.storage import atomic
 SCHEMA = 1
 FOLDER = "metrics"
 
+LEDGER = "ledger"
+"""What stands in a month's place for the accounts."""
+
 
 class Extent(msgspec.Struct, frozen=True, gc=False):
     """How long a run's journal was, and when its folder last got or lost a segment.
@@ -48,15 +51,26 @@ class Covered(msgspec.Struct, frozen=True, gc=False):
     extent: Extent
 
 
+class LedgerMark(msgspec.Struct, frozen=True, gc=False):
+    """The last entry of the accounts that has been compacted; a ledger that lacks it is another one."""
+
+    entry_id: int
+    user: str
+    kind: str
+    entered_at: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The manifest.
 
     Attributes
     ----------
     files : dict of str to dict of str to str
-        By month and table, the path of its Parquet file under `<root>/metrics`.
+        By month and table, the path of its Parquet file under `<root>/metrics`; the accounts are no month's.
     runs : dict of str to Covered
         By run id.
+    ledger : LedgerMark or None
+        How far the accounts are compacted.
     replaced : dict of str to float
         Paths of files that earlier manifests listed, with the time (seconds since the epoch) from which on
         none does.
@@ -65,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     files: dict[str, dict[str, str]] = {}
     runs: dict[str, Covered] = {}
+    ledger: LedgerMark | None = None
     replaced: dict[str, float] = {}
 
     def paths(self, root: Path, table: str) -> list[Path]:

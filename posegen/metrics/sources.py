@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from posegen.credits import ACCOUNTS_FILE
+from posegen.credits import ACCOUNTS_FILE, Entry
 from posegen.credits.ledger import read_ledger
 from posegen.errors import JournalError
 from posegen.journal import RunState, journal_folder, read_segments
 from posegen.metrics import fold
 from posegen.metrics.load import encode
-from posegen.metrics.manifest import Extent, extent_of
+from posegen.metrics.manifest import Extent, LedgerMark, extent_of
 from posegen.metrics.rows import CreditRow, PoseRow
 from posegen.poses.library import PoseLibrary
 
@@ -35,14 +35,31 @@ def live_rows(root: Path, run_ids: Iterable[str]) -> Iterator[dict[str, bytes]]:
         yield read_run(root, run_id)[0]
 
 
-def credit_rows(root: Path) -> list[CreditRow]:
-    """Return all entries of the accounts; none if there are no accounts.
+def credit_rows(root: Path, mark: LedgerMark | None) -> tuple[list[CreditRow], bool]:
+    """Return the accounts' entries after those that are compacted, and whether these still hold.
+
+    If the accounts are other ones than were compacted, all of their entries are returned; none if there are
+    no accounts.
 
     Raises
     ------
     StorageError
         The accounts' file is damaged, or not ours.
     """
+    path = root / ACCOUNTS_FILE
+    if mark is not None:
+        rows = _rows(read_ledger(path, after=mark.entry_id - 1))
+        if rows and mark_of(rows[0]) == mark:  # entries are never changed or removed
+            return rows[1:], True
+    return _rows(read_ledger(path)), False
+
+
+def mark_of(row: CreditRow) -> LedgerMark:
+    """Return what tells an entry from that of another ledger."""
+    return LedgerMark(row.entry_id, row.user, row.kind, row.entered_at)
+
+
+def _rows(entries: Iterable[Entry]) -> list[CreditRow]:
     return [
         CreditRow(
             entry_id=entry.entry_id,
@@ -57,7 +74,7 @@ def credit_rows(root: Path) -> list[CreditRow]:
             entered_at=entry.at,
             note=entry.note,
         )
-        for entry in read_ledger(root / ACCOUNTS_FILE)
+        for entry in entries
     ]
 
 

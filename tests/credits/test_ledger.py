@@ -16,6 +16,7 @@ def test_everybodys_entries_oldest_first(path, accounts):
         ("ada", "opening", 1000), ("ada", "grant", 5), ("ben", "opening", 1000),
     ]  # fmt: skip
     assert entries[:2] == accounts.history("ada")
+    assert read_ledger(path, after=entries[1].entry_id) == entries[2:]
 
 
 def test_no_accounts_are_no_entries(path):

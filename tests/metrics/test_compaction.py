@@ -6,6 +6,8 @@ import pytest
 from filelock import FileLock
 from seeded_runs import RETRIES
 
+from posegen.credits import ACCOUNTS_FILE, open_accounts
+from posegen.credits.ledger import read_ledger
 from posegen.errors import StorageError
 from posegen.journal import ImageExported, SegmentWriter, journal_folder
 from posegen.metrics import (
@@ -14,6 +16,7 @@ from posegen.metrics import (
     connect,
     error_analysis,
     popular_poses,
+    sources,
     system_metrics,
     top_users,
 )
@@ -159,6 +162,42 @@ def test_a_run_that_moved_to_another_month_is_there_once(workspace, seeded, scri
     assert (done.runs, done.months) == (1, ("2026-04", "unknown"))
     assert "2026-04" not in read_manifest(workspace).files
     assert ask(workspace, "SELECT count(*) FROM images WHERE run_id = 'run-3'") == [(2,)]
+
+
+def test_the_accounts_are_compacted_and_read_on(workspace, scribe, monkeypatch):
+    compact(workspace)
+    scribe.accounts.grant("ada", 7, key="k")
+    before = everything(workspace)[0]["credits"]
+    assert before == sorted(before, key=lambda row: row[0])
+    assert before[-1][2:4] == ("grant", 7)
+    asked = []
+
+    def watched(path, after=0):
+        asked.append(after)
+        return read_ledger(path, after=after)
+
+    monkeypatch.setattr(sources, "read_ledger", watched)
+    compact(workspace)
+    assert everything(workspace)[0]["credits"] == before
+    assert asked == [before[-2][0] - 1, before[-1][0] - 1]  # nothing was read again but the last entry
+    files = list((workspace / "metrics" / "credits" / "month=ledger").iterdir())
+    assert compact(workspace) == compaction.Compacted()
+    assert list((workspace / "metrics" / "credits" / "month=ledger").iterdir()) == files
+
+
+def test_other_accounts_replace_those_that_were_compacted(workspace, ask):
+    compact(workspace)
+    (workspace / ACCOUNTS_FILE).unlink()
+    assert ask(workspace, "SELECT count(*) FROM credits") == [(0,)]
+    other = open_accounts(workspace / ACCOUNTS_FILE)
+    for user in ("x", "y"):
+        other.balance(user)
+    assert ask(workspace, 'SELECT "user" FROM credits ORDER BY 1') == [("x",), ("y",)]
+    compact(workspace)
+    assert ask(workspace, 'SELECT "user" FROM credits ORDER BY 1') == [("x",), ("y",)]
+    (workspace / ACCOUNTS_FILE).unlink()
+    compact(workspace)
+    assert ask(workspace, "SELECT count(*) FROM credits") == [(0,)]
 
 
 def test_a_second_compaction_at_the_same_time_does_nothing(workspace):

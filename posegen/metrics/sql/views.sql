@@ -1,7 +1,7 @@
 -- What people query. The tables below (live_*) hold what was folded now, all_* those and the compacted files.
 CREATE VIEW runs AS SELECT * FROM all_runs;
 CREATE VIEW poses AS SELECT * FROM live_poses;
-CREATE VIEW credits AS SELECT * FROM live_credits;
+CREATE VIEW credits AS SELECT * FROM all_credits;
 -- The category belongs to the library, not to the journal: NULL for a pose of one's own.
 CREATE VIEW images AS
     SELECT i.*, p.category FROM all_images AS i LEFT JOIN live_poses AS p USING (pose_id);
