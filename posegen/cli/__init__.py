@@ -6,7 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from posegen.cli import credits, exports, library, notebooks, pictures, runs  # noqa: A004, F401  (they add their commands)
+from posegen.cli import (  # noqa: F401  (they add their commands)
+    credits,  # noqa: A004
+    exports,
+    library,
+    metrics,
+    notebooks,
+    pictures,
+    runs,
+)
 from posegen.cli.app import app
 from posegen.errors import PosegenError
 

@@ -113,15 +113,24 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, any_version: bool = False) -> Iterator[sqlite3.Connection]:
     """Give a connection that sees one state of the file.
+
+    Parameters
+    ----------
+    path : Path
+    any_version : bool
+        Take an older version of the schema too.
 
     Raises
     ------
     StorageError
     """
     with _transaction(path, "rw", "BEGIN") as connection:
-        _check_version(connection, path)
+        if any_version:
+            _version(connection, path)  # refuses what is not ours, or newer
+        else:
+            _check_version(connection, path)
         yield connection
 
 

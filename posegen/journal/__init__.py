@@ -33,7 +33,15 @@ from posegen.journal.lease import (
 )
 from posegen.journal.owner import current_owner
 from posegen.journal.quiet import ForeignWatch
-from posegen.journal.runs import RunSummary, journal_folder, list_runs, read_run, run_exists, run_ids
+from posegen.journal.runs import (
+    RunSummary,
+    has_journal,
+    journal_folder,
+    list_runs,
+    read_run,
+    run_exists,
+    run_ids,
+)
 from posegen.journal.segments import Segment, list_segments, read_segments
 from posegen.journal.state import EXPORT, MEASURE, Attempt, RunState, RunStatus, fold
 from posegen.journal.writer import SegmentWriter
@@ -75,6 +83,7 @@ __all__ = [
     "TaskWithdrawn",
     "current_owner",
     "fold",
+    "has_journal",
     "journal_folder",
     "list_runs",
     "list_segments",

@@ -88,10 +88,11 @@ def run_ids(root: Path) -> list[str]:
         return []
     except OSError as exc:
         raise JournalError(f"cannot list the runs in {folder}: {exc.strerror or exc}") from exc
-    return [name for name in names if _has_journal(root, name)]
+    return [name for name in names if has_journal(root, name)]
 
 
-def _has_journal(root: Path, run_id: str) -> bool:
+def has_journal(root: Path, run_id: str) -> bool:
+    """Return whether a folder is a run's: as `run_exists`, and also if its journal may not be read."""
     try:
         return run_exists(root, run_id)
     except JournalError:  # a journal nobody may read is still a run
