@@ -142,6 +142,8 @@ class Settings(BaseModel):
         `POSEGEN_LOG_MAX_MB`: megabytes of log files at most; 0 writes none.
     log_prompts : {"off", "on"}
         `POSEGEN_LOG_PROMPTS`: whether logs may show prompts; else a length and a hash stand in their place.
+    otel_endpoint : str or None
+        `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector that timings and metrics go to.
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
@@ -180,9 +182,10 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_max_mb: int = Field(default=LOG_MAX_MB, ge=0, le=1_000_000)
     log_prompts: Literal["off", "on"] = "off"
+    otel_endpoint: str | None = None
     kernel_parent_pid: int | None = None
 
-    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url")
+    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url", "otel_endpoint")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -221,6 +224,7 @@ VARIABLES: dict[str, str] = {
     "log_level": "POSEGEN_LOG_LEVEL",
     "log_max_mb": "POSEGEN_LOG_MAX_MB",
     "log_prompts": "POSEGEN_LOG_PROMPTS",
+    "otel_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "kernel_parent_pid": "JPY_PARENT_PID",
 }
 """Environment variable of each setting."""

@@ -108,7 +108,7 @@ class Measuring:
             return measure_failed(task, self._broken)
         loop = asyncio.get_running_loop()
         try:
-            with timed("accuracy.measure", estimator=pool.spec.name):
+            with timed("accuracy.measure"):
                 context = contextvars.copy_context()
                 return await loop.run_in_executor(
                     self._threads,

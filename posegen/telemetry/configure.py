@@ -1,18 +1,22 @@
-"""Switches the logs on, where somebody asks for it."""
+"""Switches the logs on, and OpenTelemetry, where somebody asks for it."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import TextIO
 
 from posegen.settings import Settings
 from posegen.telemetry.formats import JsonFormatter, ReadableFormatter
 from posegen.telemetry.handlers import ConsoleHandler, FileHandler
 from posegen.telemetry.log_file import LogFile
-from posegen.telemetry.logs import ROOT
+from posegen.telemetry.logs import ROOT, logger
 from posegen.telemetry.masking import protect
+from posegen.telemetry.otel import OpenTelemetry, open_otlp
+from posegen.telemetry.recording import export_to
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -43,35 +47,61 @@ def configure_logging(
     """
     for earlier in _undo[:]:
         earlier()
+    _kernels_choice.clear()
     protect(settings, prompts=True)
-    logs = logging.getLogger(ROOT)
-    before = (logs.level, logs.propagate)
+    handlers = _handlers(settings, stream, verbose=verbose)
+    with ExitStack() as stack:
+        _install(logging.getLogger(ROOT), handlers, stack)
+        if settings.otel_endpoint is not None:
+            # What the SDK says of a collector that does not answer is for the file, not for people.
+            _install(logging.getLogger("opentelemetry"), handlers[1:] or [logging.NullHandler()], stack)
+            _export(settings.otel_endpoint, stack)
+        installed = stack.pop_all()
+
+    def undo() -> None:
+        if undo in _undo:
+            _undo.remove(undo)
+            installed.close()
+
+    _undo.append(undo)
+    return undo
+
+
+def _handlers(settings: Settings, stream: TextIO | None, *, verbose: bool) -> list[logging.Handler]:
+    """Return people's handler, and the file's if there is to be one."""
     console = ConsoleHandler(stream)
     terminal = _is_terminal(stream or sys.stderr)
     console.setFormatter(JsonFormatter() if verbose and not terminal else ReadableFormatter(colors=terminal))
     console.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    handlers: list[logging.Handler] = [console]
-    if settings.log_max_mb:
-        file = LogFile(settings.root / "logs", settings.log_max_mb * 1_000_000)
-        handlers.append(FileHandler(file, console.say))
-        handlers[-1].setLevel(LEVELS[settings.log_level])
+    if not settings.log_max_mb:
+        return [console]
+    to_file = FileHandler(LogFile(settings.root / "logs", settings.log_max_mb * 1_000_000), console.say)
+    to_file.setLevel(LEVELS[settings.log_level])
+    return [console, to_file]
+
+
+def _install(logs: logging.Logger, handlers: list[logging.Handler], stack: ExitStack) -> None:
+    """Let `logs` go to `handlers` and no further, until the stack is unwound."""
+    stack.callback(logs.setLevel, logs.level)
+    stack.callback(setattr, logs, "propagate", logs.propagate)
     for handler in handlers:
         logs.addHandler(handler)
+        stack.callback(handler.close)
+        stack.callback(logs.removeHandler, handler)
     logs.setLevel(min(handler.level for handler in handlers))
     logs.propagate = False
 
-    def undo() -> None:
-        if undo not in _undo:
-            return
-        _undo.remove(undo)
-        for handler in handlers:
-            logs.removeHandler(handler)
-            handler.close()
-        logs.setLevel(before[0])
-        logs.propagate = before[1]
 
-    _undo.append(undo)
-    return undo
+def _export(endpoint: str, stack: ExitStack) -> None:
+    exporter = OpenTelemetry(partial(open_otlp, endpoint), _say_why_not)
+    export_to(exporter)
+    stack.callback(exporter.close)
+    stack.callback(export_to, None)
+
+
+def _say_why_not(error: Exception) -> None:
+    missing = "; the extra `otel` is not installed" if isinstance(error, ModuleNotFoundError) else ""
+    logger("metrics").info("nothing goes to OpenTelemetry: %s%s", error, missing)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -81,7 +111,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-_kernels_root: list[object] = []
+_kernels_choice: list[Settings] = []
 
 
 def configure_in_kernel(settings: Settings) -> None:
@@ -90,9 +120,7 @@ def configure_in_kernel(settings: Settings) -> None:
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is None:
         return
-    chosen = (settings.root, settings.log_level, settings.log_max_mb, settings.log_prompts)
-    ours = bool(_undo) and _kernels_root == [chosen]
-    foreign = logging.getLogger(ROOT).handlers and not _kernels_root
-    if not ours and not foreign:
+    foreign = logging.getLogger(ROOT).handlers and not _kernels_choice
+    if not foreign and _kernels_choice != [settings]:
         configure_logging(settings)
-        _kernels_root[:] = [chosen]
+        _kernels_choice.append(settings)

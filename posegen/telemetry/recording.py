@@ -80,7 +80,8 @@ def _to_sink(name: str, value: float, unit: str, tags: Tags) -> None:
 
 def _to_exporter(name: str, value: float, unit: str, tags: Tags) -> None:
     for exporter in _exporter:
-        exporter.metric(name, value, unit, tags)
+        with contextlib.suppress(Exception):  # the same
+            exporter.metric(name, value, unit, tags)
 
 
 class measure:  # noqa: N801  (used like a function, as contextlib.suppress is)
@@ -117,7 +118,8 @@ class measure:  # noqa: N801  (used like a function, as contextlib.suppress is)
         """Start the clock."""
         spans = contextlib.ExitStack()
         for exporter in _exporter:
-            spans.enter_context(exporter.span(self._name, self._tags))
+            with contextlib.suppress(Exception):  # whatever it is, the work goes on
+                spans.enter_context(exporter.span(self._name, self._tags))
         self._open.append((time.perf_counter(), spans))
         return self
 

@@ -41,7 +41,7 @@ def _as_before() -> Iterator[None]:
     yield
     for undo in configure._undo[:]:
         undo()
-    configure._kernels_root.clear()
+    configure._kernels_choice.clear()
     assert (logs.level, logs.propagate, of_posegen(logs)) == before, "all is taken back"
 
 
