@@ -1,6 +1,6 @@
 """Spans and metrics to an OpenTelemetry collector: the one module that imports its packages, when first used.
 
-Attributes are masked as log lines are; of an exception only the class is told, for its text may hold anything.
+Attributes are masked as log lines are; of an exception only its class is told, for its text may hold all.
 What is sent leaves by threads of the SDK's own, for which nobody waits.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 SCOPE = "posegen"
-TIMEOUT_S = 5
+TIMEOUT_S = 3
 """For one request to the collector: a process that ends waits so long for one that does not answer."""
 
 BOUND = ("run", "attempt", "task")
