@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
@@ -117,19 +118,31 @@ def mask_text(text: str) -> str:
     """Return `text` without secrets, prompts of the context's work, control characters, and undue length."""
     for secret in _secrets:
         text = _without(text, secret, SECRET_HEAD, HIDDEN)
-    text = _IN_ADDRESS.sub(HIDDEN, text)
+    if "://" in text:
+        text = _IN_ADDRESS.sub(HIDDEN, text)
+    if "=" in text:
+        text = _SIGNATURE.sub(rf"\1{HIDDEN}", text)
     text = _CREDENTIALS.sub(rf"\1\2{HIDDEN}", text)
-    text = _SIGNATURE.sub(rf"\1{HIDDEN}", text)
     if not _policy["prompts"]:
-        for prompt in prompts_at_hand():
-            if len(prompt) >= SHORTEST_PROMPT:
-                for spelling in sorted(_spellings(prompt), key=len, reverse=True):
-                    text = _without(text, spelling, PROMPT_HEAD, brief(prompt))
+        for spelling, instead in _prompt_spellings(prompts_at_hand()):
+            text = _without(text, spelling, PROMPT_HEAD, instead)
     text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     if len(text) > LONGEST:
         half = LONGEST // 2
         text = f"{text[:half]} [{len(text) - LONGEST} characters left out] {text[-half:]}"
     return text
+
+
+@lru_cache(maxsize=256)  # a task logs many lines
+def _prompt_spellings(prompts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return what to look for, the longest first, each with what stands in its place."""
+    found = {
+        spelling: brief(prompt)
+        for prompt in prompts
+        if len(prompt) >= SHORTEST_PROMPT
+        for spelling in _spellings(prompt)
+    }
+    return tuple(sorted(found.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 
 def brief(prompt: str) -> str:
