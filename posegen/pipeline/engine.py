@@ -176,6 +176,8 @@ class Engine:
             log.exception("the engine failed")
             self.error = PosegenError(f"the engine failed: {type(exc).__name__}: {exc}")
         finally:
+            if self.error is not None:
+                log.error("attempt failed: %s", self.error, error=type(self.error).__name__)
             self._progress = replace(self._progress, elapsed_s=self._elapsed_s())
             self._cpu.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)

@@ -111,7 +111,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-_kernels_choice: list[Settings] = []
+_kernels_choice: list[tuple[object, ...]] = []
 
 
 def configure_in_kernel(settings: Settings) -> None:
@@ -120,7 +120,9 @@ def configure_in_kernel(settings: Settings) -> None:
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is None:
         return
+    names = ("root", "log_level", "log_max_mb", "log_prompts", "otel_endpoint")
+    choice = tuple(getattr(settings, name) for name in names)
     foreign = logging.getLogger(ROOT).handlers and not _kernels_choice
-    if not foreign and _kernels_choice != [settings]:
+    if not foreign and _kernels_choice != [choice]:
         configure_logging(settings)
-        _kernels_choice.append(settings)
+        _kernels_choice.append(choice)

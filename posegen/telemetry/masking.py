@@ -40,7 +40,7 @@ _SECRET_NAME = re.compile(
     r"(^|_|-)(token|secret|password|passwd|authorization|cookie|api_?key|fal_key)$", re.IGNORECASE
 )
 _PROMPT_NAME = re.compile(r"(^|_)prompts?$", re.IGNORECASE)
-_IN_ADDRESS = re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]+(?=@)")
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 _CREDENTIALS = re.compile(r"(?i)\b(Bearer|Basic|Key|Token)(\s+)(?=[\w.~+/:=-]*\d)[\w.~+/:=-]{12,}")
 _SIGNATURE = re.compile(r"(?i)([?&](?:x-amz-signature|x-amz-credential|signature|sig|token|key)=)[^&\s'\"]+")
 _BRIEF = re.compile(r"<prompt: \d+ characters, [0-9a-f]{8}>")

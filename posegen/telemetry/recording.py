@@ -51,7 +51,9 @@ def recording_to(sink: MetricSink) -> Iterator[None]:
         _sink.reset(token)
 
 
-def record_metric(name: str, value: float, unit: str = "", tags: Tags | None = None, /, **more: str) -> None:
+def record_metric(
+    name: str, value: float, unit: str | Tags = "", tags: Tags | None = None, **more: str
+) -> None:
     """Hand one measured value to the sink, if there is one; never raises.
 
     Parameters
@@ -60,10 +62,13 @@ def record_metric(name: str, value: float, unit: str = "", tags: Tags | None = N
         Component and what was measured: "flux.retries".
     value : float
     unit : str
-        Such as "ms", "count", "bytes".
+        Such as "ms", "count", "bytes". What has none may have its tags in this place.
     tags, **more : mapping of str to str
         What to group by.
     """
+    if not isinstance(unit, str):
+        tags = {**unit, **(tags or {})}
+        unit = ""
     every = {**(tags or {}), **more}
     _to_sink(name, value, unit, every)
     _to_exporter(name, value, unit, every)
@@ -109,7 +114,7 @@ class measure:  # noqa: N801  (used like a function, as contextlib.suppress is)
 
     always = True
 
-    def __init__(self, name: str, tags: Tags | None = None, /, **more: str) -> None:
+    def __init__(self, name: str, tags: Tags | None = None, **more: str) -> None:
         self._name = name
         self._tags = {**(tags or {}), **more}
         self._open: list[tuple[float, contextlib.ExitStack]] = []

@@ -89,6 +89,7 @@ def test_a_secret_is_masked_in_exceptions_and_what_caused_them(secret: str, line
     ("text", "masked"),
     [
         ("GET http://user:pass1@host/x", "GET http://***@host/x"),
+        ("https://onlytoken@host", "https://***@host"),
         ("Authorization: Bearer abc123def456ghi", "Authorization: Bearer ***"),
         ("https://r2/x?X-Amz-Signature=0a1b2c&y=1", "https://r2/x?X-Amz-Signature=***&y=1"),
         ("the key is missing", "the key is missing"),

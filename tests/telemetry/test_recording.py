@@ -88,9 +88,19 @@ def test_what_a_record_holds_is_recorded_only_if_it_raises(seen: list[Metric]) -
 
 
 def test_tags_may_come_as_a_mapping_and_a_tag_may_be_called_name(seen: list[Metric]) -> None:
-    record_metric("flux.retries", 1, "count", {"name": "a"}, value="b")
+    record_metric("flux.retries", 1, "count", {"name": "a"}, backend="b")
+    record_metric(name="flux.retries", value=1, unit="count", tags={"name": "a"})
+    record_metric("flux.ratio", 0.5, {"backend": "b"})
     record_metric("flux.ratio", 0.5)
-    assert seen == [("flux.retries", "count", {"name": "a", "value": "b"}), ("flux.ratio", "", {})]
+    with measure("flux.plan", tags={"name": "a"}):
+        pass
+    assert seen == [
+        ("flux.retries", "count", {"name": "a", "backend": "b"}),
+        ("flux.retries", "count", {"name": "a"}),
+        ("flux.ratio", "", {"backend": "b"}),
+        ("flux.ratio", "", {}),
+        ("flux.plan", "ms", {"name": "a"}),
+    ]
 
 
 def test_a_sink_that_fails_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
