@@ -48,6 +48,9 @@ REQUEST_TIMEOUT_S = 180.0
 GENERATION_TIMEOUT_S = 900.0
 """How long one image may take at a provider with a queue, waiting included."""
 
+LOG_MAX_MB = 100
+"""Some 400,000 lines, of all processes of a workspace together."""
+
 RATE_LIMITS = {"fal": 600.0, "huggingface": 600.0}
 """Images a minute asked of each provider, by all processes of this workspace together."""
 
@@ -133,6 +136,14 @@ class Settings(BaseModel):
     estimator : str
         `POSEGEN_ESTIMATOR`: what measures pose accuracy where a batch leaves it open: "auto" (mediapipe if it
         is installed), "off" or "mediapipe".
+    log_level : {"debug", "info", "warning", "error"}
+        `POSEGEN_LOG_LEVEL`: what the log file below the root gets; "debug" adds every timing.
+    log_max_mb : int
+        `POSEGEN_LOG_MAX_MB`: megabytes of log files at most; 0 writes none.
+    log_prompts : {"off", "on"}
+        `POSEGEN_LOG_PROMPTS`: whether logs may show prompts; else a length and a hash stand in their place.
+    otel_endpoint : str or None
+        `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector that timings and metrics go to.
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
@@ -168,9 +179,13 @@ class Settings(BaseModel):
     image_screening: Literal["off", "nudenet"] = "off"
     image_screening_threshold: float = Field(default=IMAGE_SCREENING_THRESHOLD, gt=0, le=1)
     estimator: Literal["auto", "off", "mediapipe"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_max_mb: int = Field(default=LOG_MAX_MB, ge=0, le=1_000_000)
+    log_prompts: Literal["off", "on"] = "off"
+    otel_endpoint: str | None = None
     kernel_parent_pid: int | None = None
 
-    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url")
+    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url", "otel_endpoint")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -206,6 +221,10 @@ VARIABLES: dict[str, str] = {
     "image_screening": "POSEGEN_IMAGE_SCREENING",
     "image_screening_threshold": "POSEGEN_IMAGE_SCREENING_THRESHOLD",
     "estimator": "POSEGEN_ESTIMATOR",
+    "log_level": "POSEGEN_LOG_LEVEL",
+    "log_max_mb": "POSEGEN_LOG_MAX_MB",
+    "log_prompts": "POSEGEN_LOG_PROMPTS",
+    "otel_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "kernel_parent_pid": "JPY_PARENT_PID",
 }
 """Environment variable of each setting."""

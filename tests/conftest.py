@@ -10,7 +10,9 @@ import pytest
 os.environ["MPLBACKEND"] = "agg"
 
 # Keys and folders of whoever runs the tests decide nothing.
-for _name in [name for name in os.environ if name.startswith(("STORAGE_", "POSEGEN_", "R2_", "AWS_"))]:
+for _name in [
+    name for name in os.environ if name.startswith(("STORAGE_", "POSEGEN_", "R2_", "AWS_", "OTEL_"))
+]:
     del os.environ[_name]
 
 # Loading the estimator takes seconds in every process; the tests of measuring ask for it.

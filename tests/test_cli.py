@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -191,8 +192,35 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_verbose_logs_are_json_lines(posegen: Any) -> None:
+def test_verbose_logs_are_json_lines(posegen: Any, root: Path) -> None:
     assert posegen("-v", "runs")[0] == 0
+    interrupted(root)
+    code, _, error = posegen("-v", "resume", "r")
+    assert code == 0
+    lines = [json.loads(line) for line in error.splitlines() if line.startswith("{")]
+    assert {"attempt begins", "attempt ended: finished"} <= {line["message"] for line in lines}
+    assert any(line["message"].startswith("flux.generate completed in ") for line in lines)
+
+
+def test_logs_go_to_a_file_and_show_nothing_of_a_normal_run(posegen: Any, root: Path) -> None:
+    assert posegen("runs")[0] == 0
+    assert not (root / "logs").exists(), "a command that changes nothing writes nothing"
+    interrupted(root)
+    code, _, error = posegen("resume", "r")
+    assert code == 0
+    assert "worker" not in error
+    assert "attempt" not in error
+    lines = [json.loads(line) for line in (root / "logs/posegen.jsonl").read_text("utf-8").splitlines()]
+    assert lines[-1]["message"] == "attempt ended: finished"
+    assert logging.getLogger("posegen").level == logging.NOTSET, "whoever calls it has their loggers back"
+
+
+def test_a_wrong_log_level_is_a_sentence(posegen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEGEN_LOG_LEVEL", "loud")
+    code, _, error = posegen("runs")
+    assert code == 2
+    assert "POSEGEN_LOG_LEVEL" in error
+    assert posegen("resume", "--help")[0] == 0
 
 
 def interrupted(root: Path, run_id: str = "r") -> None:

@@ -1,9 +1,12 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from posegen.telemetry import JsonFormatter, logger, measure, record_metric, recording_to
+from posegen.settings import Settings
+from posegen.telemetry import JsonFormatter, logger, measure, protect, record_metric, recording_to
 
 Metric = tuple[str, float, str, dict[str, str]]
 
@@ -29,7 +32,7 @@ def test_measure_records_milliseconds_also_when_it_raises() -> None:
     ):
         raise KeyError
     name, value, unit, tags = seen[0]
-    assert (name, unit, tags) == ("store.put", "ms", {"mode": "local"})
+    assert (name, unit, tags) == ("store.put", "ms", {"mode": "local", "error": "KeyError"})
     assert value >= 0
 
 
@@ -50,12 +53,14 @@ def test_a_log_line_is_one_json_object_with_its_context() -> None:
     assert line["at"].endswith("Z")
 
 
-def test_an_exception_is_named_without_its_text() -> None:
+def test_an_exception_is_named_and_its_text_masked(tmp_path: Path) -> None:
+    protect(Settings(root=tmp_path, fal_key=SecretStr("a-secret-of-somebody")))
     try:
-        raise ValueError("a secret")
+        raise ValueError("it has a-secret-of-somebody in it")
     except ValueError as exc:
         info = (type(exc), exc, exc.__traceback__)
     record = logging.LogRecord("posegen.x", logging.ERROR, "f", 1, "failed", (), info)
     line = JsonFormatter().format(record)
     assert json.loads(line)["exception"] == "ValueError"
-    assert "secret" not in line
+    assert json.loads(line)["traceback"].endswith("ValueError: it has *** in it")
+    assert "somebody" not in line

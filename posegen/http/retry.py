@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -11,7 +12,7 @@ from tenacity.wait import wait_random_exponential
 
 from posegen.errors import BackendError, ImageFailedError
 from posegen.http.answers import MAX_RETRIES, Rules
-from posegen.telemetry import logger
+from posegen.telemetry import logger, record_metric
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Retries:
             stop=enough,
             wait=wait_s,
             sleep=self.sleep,
-            before_sleep=_say,
+            before_sleep=partial(_say, backend=rules.backend),
             reraise=True,
         )
         try:
@@ -113,6 +114,7 @@ def wait_s(state: RetryCallState) -> float:
     return random_s
 
 
-def _say(state: RetryCallState) -> None:
+def _say(state: RetryCallState, *, backend: str) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.info("asking again in %.1f s: %s", state.upcoming_sleep, error)
+    log.info("asking again in %.1f s: %s", state.upcoming_sleep, error, backend=backend)
+    record_metric("http.retries", 1, "count", backend=backend)

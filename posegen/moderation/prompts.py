@@ -70,7 +70,7 @@ class PromptScreen:
         """
         finding = self.find_in(*texts)
         if finding is not None:
-            log.info("prompt refused: %s", finding.category, extra={"context": {"term": finding.term}})
+            log.info("prompt refused: %s", finding.category, term=finding.term)
             raise InappropriatePromptError(finding.category)
 
     def find_in(self, *texts: str) -> Finding | None:

@@ -11,7 +11,7 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -34,6 +34,7 @@ from posegen.journal import (
     ImageAdopted,
     ImageStored,
     Interrupted,
+    Metric,
     SegmentWriter,
     TaskSubmitted,
     TaskUnknown,
@@ -49,12 +50,12 @@ from posegen.pipeline.job import STOP_FILE, Job
 from posegen.pipeline.measuring import Measuring
 from posegen.pipeline.obtain import Earlier, How, obtain_image
 from posegen.pipeline.progress import Progress
-from posegen.pipeline.task_pools import NotStartedError, TaskPools
+from posegen.pipeline.task_pools import NotStartedError, TaskPools, bound_to
 from posegen.records import ImageRecord, ImageTask
 from posegen.settings import Settings
 from posegen.storage import Storage
 from posegen.storage.atomic import remove
-from posegen.telemetry import logger
+from posegen.telemetry import bound, configure_in_kernel, logger, protect, recording_to
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ MOST_PREPARED = 16
 NOT_CUT_SHORT_S = float("inf")
 """What is in flight gets as long as it needs: nobody waits for the end, and it may have been paid for."""
 
-log = logger("engine")
+log = logger("worker")
 
 
 class Engine:
@@ -130,6 +131,8 @@ class Engine:
 
     def start(self) -> None:
         """Start working."""
+        protect(self.settings)
+        configure_in_kernel(self.settings)
         stop_at_exit(self)
         self._thread.start()
 
@@ -153,6 +156,18 @@ class Engine:
         return time.monotonic() - self._started
 
     def _run(self) -> None:
+        with bound(run=self.job.run_id, attempt=self._writer.number), recording_to(self._record):
+            self._drive()
+
+    def _record(self, name: str, value: float, unit: str, tags: Mapping[str, str]) -> None:
+        """Journal a metric; nobody waits for it, and a power cut may lose it."""
+        metric = Metric(name=name, value=round(value, 3), unit=unit, tags=dict(tags))
+        self._writer.append(metric, durable=False)
+
+    def _drive(self) -> None:
+        log.info(
+            "attempt begins", images=len(self.job.tasks), kept=self.job.kept, concurrency=self.job.concurrency
+        )
         try:
             asyncio.run(self._attempt())
         except PosegenError as exc:
@@ -161,6 +176,8 @@ class Engine:
             log.exception("the engine failed")
             self.error = PosegenError(f"the engine failed: {type(exc).__name__}: {exc}")
         finally:
+            if self.error is not None:
+                log.error("attempt failed: %s", self.error, error=type(self.error).__name__)
             self._progress = replace(self._progress, elapsed_s=self._elapsed_s())
             self._cpu.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
@@ -184,6 +201,13 @@ class Engine:
                 await self.on_io(self._settle)
             await self._journal(AttemptFinished(outcome=outcome))
             reach("attempt_finished")
+            log.info(
+                "attempt ended: %s",
+                outcome,
+                made=self._progress.made,
+                failed=self._progress.failed,
+                why=self.stop_reason,
+            )
         finally:
             if self._http is not None:
                 await self._http.aclose()
@@ -276,10 +300,11 @@ class Engine:
     async def _worker(self) -> None:
         while self._queue and self.stop_reason is None:
             work = self._queue.popleft()
-            if isinstance(work, ExportJob):
-                await self._export_measured(work)
-            else:
-                await self._one(work)
+            with bound_to(work.task if isinstance(work, ExportJob) else work):
+                if isinstance(work, ExportJob):
+                    await self._export_measured(work)
+                else:
+                    await self._one(work)
 
     async def _one(self, task: ImageTask) -> None:
         """Obtain one image and journal how that went. A failing image never stops the others."""
@@ -301,7 +326,7 @@ class Engine:
             return
         except Exception as exc:  # noqa: BLE001  (whatever it is, the other images go on)
             failed = failed_event(task.task_id, exc, self._price)
-            log.warning("%s failed: %s %s", task.task_id, failed.code, failed.message)
+            log.warning("%s failed: %s %s", task.task_id, failed.code, failed.message, backend=task.backend)
             await self._journal(failed)
             reach("task_failed_journalled")
             self._count("failed", task, f"failed: {failed.code}")
@@ -312,6 +337,7 @@ class Engine:
         await self._journal(ImageAdopted(record=record) if how == "adopted" else ImageStored(record=record))
         reach("image_journalled")
         self.records[record.task_id] = record
+        log.info("%s in %.0f ms", how, record.duration_ms, backend=task.backend, stage_ms=record.stage_ms)
         self._count(how, task, f"{record.duration_ms / 1000:.2f} s" if how == "made" else how)
         if accepted.measured is None:
             self.measuring.later(task, record)

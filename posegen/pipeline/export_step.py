@@ -21,11 +21,11 @@ from posegen.pipeline.figure_place import figure_keypoints, figure_of
 from posegen.pipeline.steps import Pools
 from posegen.records import ImageRecord, ImageTask, Measurement
 from posegen.storage import Storage, StoredObject, export_key
-from posegen.telemetry import logger
+from posegen.telemetry import logger, measure
 
 T = TypeVar("T")
 
-log = logger("exports")
+log = logger("export")
 
 Journal = Callable[[Event], Awaitable[None]]
 
@@ -139,7 +139,8 @@ async def make_exports(
         async with turns[export_format.width, export_format.height], places:
             event: ImageExported | ExportFailed
             try:
-                event = await _export(run_id, job.task, export_format, source, storage, pools)
+                with measure("export.make", format=export_format.name):
+                    event = await _export(run_id, job.task, export_format, source, storage, pools)
                 reach("export_stored")
             except StorageFullError:
                 raise

@@ -19,7 +19,7 @@ from posegen.records import ImageRecord, ImageTask
 from posegen.storage import Storage
 from posegen.telemetry import logger
 
-log = logger("gate")
+log = logger("worker")
 
 Obtain = Callable[[ImageTask], Awaitable[tuple[ImageRecord, How]]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,8 +11,10 @@ from typing import TypeVar
 from posegen.accuracy.process import EstimatorPool
 from posegen.journal import Event, ImageMeasured, MeasureFailed
 from posegen.pipeline.measure_step import Outcome, measure_failed, measured
+from posegen.pipeline.task_pools import bound_to
 from posegen.records import ImageRecord, ImageTask, Measurement
 from posegen.storage import Storage
+from posegen.telemetry import timed
 
 T = TypeVar("T")
 
@@ -111,10 +114,15 @@ class Measuring:
             return measure_failed(task, self._broken)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._threads,
-                lambda: self._working(lambda: measured(task, record, self._storage.get(record.key), pool)),
-            )
+            with timed("accuracy.measure"):
+                context = contextvars.copy_context()
+                return await loop.run_in_executor(
+                    self._threads,
+                    context.run,
+                    lambda: self._working(
+                        lambda: measured(task, record, self._storage.get(record.key), pool)
+                    ),
+                )
         except Exception as exc:  # noqa: BLE001  (whatever it is, the image is there and stays)
             return measure_failed(task, exc)
 
@@ -145,6 +153,7 @@ class Measuring:
             await self._open(self._pool)
         while (item := await self._waiting.get()) is not None:
             if not self._stopping():
-                await self.keep(await self.now(*item))
+                with bound_to(item[0]):
+                    await self.keep(await self.now(*item))
             self._behind -= 1
             self._settled.pop(item[0].task_id).set()

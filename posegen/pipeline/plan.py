@@ -28,7 +28,7 @@ from posegen.telemetry import logger
 MAX_IMAGES = 20_000
 """Images of one run: more are better several runs."""
 
-log = logger("plan")
+log = logger("worker")
 
 NOT_THE_PICTURE = ("task_id", "index", "pose_id", "user_prompt")
 """Fields of a task that do not decide its picture, and so not its id."""

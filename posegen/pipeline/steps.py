@@ -32,6 +32,7 @@ from posegen.pipeline.control import control_target
 from posegen.poses.library import Pose
 from posegen.records import Conditioning, ImageRecord, ImageTask
 from posegen.storage import Storage, control_map_key, image_key, thumbnail_key
+from posegen.telemetry import timed
 
 MADE_KEY = "posegen_made"
 """PNG text key of how the image was really made."""
@@ -65,10 +66,26 @@ class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(**{name: getattr(generated, name) for name in cls.__struct_fields__})
 
 
+TIMINGS = {
+    "control": "controlnet.map",
+    "generate": "flux.generate",
+    "screen": "moderation.screen",
+    "encode": "images.encode",
+    "thumbnail": "images.thumbnail",
+    "store": "storage.put",
+}
+"""What each stage is called in logs and metrics."""
+
+
 @dataclass
 class Stopwatch:
-    """Milliseconds by stage, adding up where a stage comes twice."""
+    """Milliseconds by stage, adding up where a stage comes twice.
 
+    They go into the image's record, which is the truth about them; logs get them too, and the journal those
+    of a stage that raises.
+    """
+
+    backend: str
     stage_ms: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -76,7 +93,8 @@ class Stopwatch:
         """Count the time of the block for stage `name`."""
         started = time.perf_counter()
         try:
-            yield
+            with timed(TIMINGS[name], backend=self.backend):
+                yield
         finally:
             spent = (time.perf_counter() - started) * 1000
             self.stage_ms[name] = round(self.stage_ms.get(name, 0.0) + spent, 2)
@@ -121,7 +139,7 @@ async def _store_from(
     run_id: str, task: ImageTask, storage: Storage, pools: Pools, generate: Generate
 ) -> ImageRecord:
     started = time.perf_counter()
-    watch = Stopwatch()
+    watch = Stopwatch(task.backend)
     with watch.stage("control"):
         request = await pools.on_cpu(lambda: prepare(task))
         if request.control_map is not None and task.control_map_sha256 is not None:

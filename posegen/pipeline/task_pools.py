@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,11 +12,17 @@ from posegen.http import Client
 from posegen.moderation import Moderation
 from posegen.records import ImageTask
 from posegen.settings import Settings
+from posegen.telemetry import bound, measure
 
 if TYPE_CHECKING:
     from posegen.pipeline.engine import Engine
 
 T = TypeVar("T")
+
+
+def bound_to(task: ImageTask) -> AbstractContextManager[None]:
+    """Bind a task to every log line of the block, and mask its prompts there."""
+    return bound(task=task.task_id, prompts=(task.prompt, task.user_prompt, task.negative_prompt))
 
 
 class NotStartedError(Exception):
@@ -62,7 +68,8 @@ class TaskPools:
         NotStartedError
             The attempt was told to stop while this image waited for a place.
         """
-        await self.engine.places.acquire()
+        with measure("worker.queue_wait", backend=self.task.backend):
+            await self.engine.places.acquire()
         self._place.taken = True
         try:
             if self.engine.stop_reason is not None:

@@ -18,7 +18,7 @@ from posegen.recovery.leftovers import delete_images, shared_leftovers
 from posegen.recovery.look import Clock, Found, Observer, check_names, utc_now
 from posegen.recovery.report import Recovered, RecoveryReport
 from posegen.settings import Settings, load_settings
-from posegen.telemetry import logger
+from posegen.telemetry import bound, configure_in_kernel, logger
 
 ENDS_THE_RECOVERY = (INTERRUPTED, PARENT_GONE)
 """What is journalled when this very process is interrupted (by a person or a front end), or is the kernel of
@@ -79,6 +79,7 @@ def recover(
         not keep the others waiting.)
     """
     settings = settings or load_settings()
+    configure_in_kernel(settings)
     settings = settings.model_copy(update={"stall_after_s": parameters.stall_after_minutes * 60})
     check_names(parameters, settings)
     recovery = _Recovery(Observer(parameters, settings, now), settings, on_progress, stopper or Stopper())
@@ -146,7 +147,9 @@ class _Recovery:
         if run.action == "leave":
             return Recovered(run.run_id, "leave", f"it has moved since: {run.why}")
         try:
-            return self._do(run)
+            with bound(run=run.run_id):
+                log.info("%s: %s", run.action, run.why)
+                return self._do(run)
         except RunOwnedError as exc:
             return Recovered(run.run_id, "wait", str(exc))
         except RunInterruptedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -61,6 +62,16 @@ def test_posegen_run_makes_the_images_and_names_where_they_are(
     assert by_posegen.stderr == ""
     assert len(hashes(root, "strict")) == 4
     assert (root / "runs/strict/contact_sheet.png").is_file()
+
+
+def test_the_kernel_logs_to_the_workspace(by_posegen: subprocess.CompletedProcess[str], root: Path) -> None:
+    assert by_posegen.returncode == 0, by_posegen.stderr
+    lines = [json.loads(line) for line in (root / "logs/posegen.jsonl").read_text("utf-8").splitlines()]
+    strict = [line for line in lines if line.get("run") == "strict"]
+    assert [line["message"] for line in strict if "task" not in line][-2:] == [
+        "attempt begins", "attempt ended: finished",
+    ]  # fmt: skip
+    assert len({line["task"] for line in strict if "task" in line}) == 4
 
 
 def test_the_executed_notebook_shows_plan_progress_sheets_and_table(

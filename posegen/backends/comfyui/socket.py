@@ -25,7 +25,7 @@ MAX_FRAME_BYTES = 32 * 1024 * 1024
 NEWS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
 """Messages after which a prompt is done, or all but done."""
 
-log = logger("comfyui")
+log = logger("flux")
 
 
 class Watch:

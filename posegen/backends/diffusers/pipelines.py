@@ -21,7 +21,7 @@ from posegen.backends.diffusers.failures import failed, not_loaded, unavailable
 from posegen.backends.diffusers.options import FAMILIES, FAMILY_OF_CLASS, Family
 from posegen.telemetry import logger
 
-log = logger("diffusers")
+log = logger("flux")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from posegen.backends.diffusers.studio import AbandonedError
 from posegen.errors import BackendError, ImageFailedError
 from posegen.telemetry import logger
 
-log = logger("diffusers")
+log = logger("flux")
 
 T5_TOKENS = 512
 """What FLUX.1-dev reads of a prompt (`max_sequence_length`, the pipelines' default)."""
