@@ -143,7 +143,8 @@ class Settings(BaseModel):
     log_prompts : {"off", "on"}
         `POSEGEN_LOG_PROMPTS`: whether logs may show prompts; else a length and a hash stand in their place.
     otel_endpoint : str or None
-        `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector that timings and metrics go to.
+        `OTEL_EXPORTER_OTLP_ENDPOINT`: an OpenTelemetry collector that timings and metrics go
+        to; any other address than one of HTTP is left to other programs.
     kernel_parent_pid : int or None
         `JPY_PARENT_PID`, which Jupyter sets for a kernel: the process that started it.
     """
@@ -185,12 +186,18 @@ class Settings(BaseModel):
     otel_endpoint: str | None = None
     kernel_parent_pid: int | None = None
 
-    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url", "otel_endpoint")
+    @field_validator("comfyui_url", "hf_hub_url", "hf_router_url", "fal_queue_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("it must start with http:// or https://")
         return value.rstrip("/") if value is not None else None
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        # It may be there for other programs, and speak gRPC: nothing of ours fails for that.
+        return value.rstrip("/") if value is not None and value.startswith(("http://", "https://")) else None
 
 
 VARIABLES: dict[str, str] = {

@@ -33,6 +33,27 @@ def test_prices_and_the_starting_grant_are_read() -> None:
     assert found == (25, 0, 500)
 
 
+def test_what_is_logged_and_exported_is_read() -> None:
+    defaults = load_settings({})
+    assert (defaults.log_level, defaults.log_max_mb, defaults.log_prompts) == ("info", 100, "off")
+    assert defaults.otel_endpoint is None
+    env = {"POSEGEN_LOG_LEVEL": "debug", "POSEGEN_LOG_MAX_MB": "0", "POSEGEN_LOG_PROMPTS": "on"}
+    settings = load_settings(env)
+    assert (settings.log_level, settings.log_max_mb, settings.log_prompts) == ("debug", 0, "on")
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("http://collector:4318/", "http://collector:4318"),
+        ("collector:4317", None),
+        ("grpc://collector", None),
+    ],
+)
+def test_a_collector_for_other_programs_is_left_to_them(value: str, taken: str | None) -> None:
+    assert load_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": value}).otel_endpoint == taken
+
+
 def test_every_setting_has_a_variable() -> None:
     assert set(VARIABLES) == set(Settings.model_fields)
 
@@ -47,6 +68,9 @@ def test_every_setting_has_a_variable() -> None:
         ("POSEGEN_CREDITS_PER_IMAGE", "-1"),
         ("POSEGEN_CREDITS_BACKGROUND", "2.5"),
         ("POSEGEN_STARTING_GRANT", "much"),
+        ("POSEGEN_LOG_LEVEL", "loud"),
+        ("POSEGEN_LOG_MAX_MB", "-1"),
+        ("POSEGEN_LOG_PROMPTS", "some"),
     ],
 )
 def test_a_wrong_value_names_variable_and_value(variable: str, value: str) -> None:
