@@ -83,13 +83,14 @@ class EstimatorProcess:
         return self._info
 
     def estimate(self, picture: Picture) -> Estimate:
-        """Return who is in a picture.
+        """Return who is in a picture; `open` comes first.
 
         Raises
         ------
         EstimatorError
             The picture cannot be read, the model gave up on it, or the process died.
         """
+        self.open()
         answer = self._ask(picture, Answer, ESTIMATE_S)
         if answer.error:
             raise EstimatorError(f"estimator {self._name!r}: {answer.error}", estimator=self._name)

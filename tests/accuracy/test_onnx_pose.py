@@ -433,8 +433,8 @@ def test_it_works_in_a_process_of_its_own(pose):
     pixels, [tips] = peaks_in(192, 256, (0, 0, 192, 256))
     process = EstimatorProcess(choose_estimator("rtmpose", {"model": str(pose)}))
     try:
+        assert process.open() == RTMPose(model=pose).info
         [person] = process.estimate(Picture(pixels.tobytes(), pixels.shape[:2])).people
-        assert process.info == RTMPose(model=pose).info
     finally:
         process.close()
     assert_peaks(person, tips, 2.5)
