@@ -64,6 +64,7 @@ def paired_effect(
     seed: int = 0,
     level: float = 0.95,
     resamples: int = RESAMPLES,
+    greatest: float = np.inf,
 ) -> Effect:
     """Return the effect of an arm beside another.
 
@@ -78,6 +79,8 @@ def paired_effect(
     level : float
         Of the interval.
     resamples : int
+    greatest : float
+        That a measure can be, and so a difference.
 
     Returns
     -------
@@ -99,7 +102,9 @@ def paired_effect(
     return Effect(
         pairs=len(difference),
         clusters=len(np.unique(clusters)),
-        mean=cluster_interval(difference, clusters, seed=seed, level=level, resamples=resamples),
+        mean=cluster_interval(
+            difference, clusters, seed=seed, level=level, resamples=resamples, bounds=(-greatest, greatest)
+        ),
         median=float(np.median(difference)),
         win_rate=float(((difference > 0) + 0.5 * (difference == 0)).mean()),
         cohens_d_z=float(difference.mean()) / spread if spread > 0 else float("nan"),

@@ -193,7 +193,7 @@ def level(columns: Columns, arm: str, name: str, measure: Measure, *, seed: int 
     if not known.any():
         return None
     poses = columns.poses[known]
-    mean = cluster_interval(values[known], poses, seed=seed)
+    mean = cluster_interval(values[known], poses, seed=seed, bounds=(0.0, measure.greatest))
     return Level(
         arm=arm,
         measure=name,
@@ -239,7 +239,7 @@ def effect(
     if not both.any():
         return None
     poses = columns.poses[both]
-    found = paired_effect(values[both], beside[both], poses, seed=seed)
+    found = paired_effect(values[both], beside[both], poses, seed=seed, greatest=measure.greatest)
     return EffectRow(
         arm=arm,
         measure=name,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from posegen.experiments.analysis import EffectRow, StratumRow
 from posegen.experiments.measures import HEADLINE, MEASURES, Columns
@@ -42,7 +44,10 @@ class Drawing:
     def _bytes(self, kind: str) -> bytes:
         buffer = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}
-        self.figure.savefig(buffer, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
+        with rc_context({"text.parse_math": False}):  # an arm may be called anything: names are no formulas
+            for text in self.figure.findobj(Text):
+                text.set_parse_math(False)
+            self.figure.savefig(buffer, format=kind, dpi=DPI, bbox_inches="tight", metadata=metadata)
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -31,6 +31,8 @@ class Measure:
         beside the detection rate.
     digits : int
         That a table shows.
+    greatest : float
+        That it can be; none is less than 0.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Measure:
     lower_is_better: bool = False
     found_only: bool = False
     digits: int = 3
+    greatest: float = 1.0
 
 
 def _field(name: str, *, found_only: bool = False) -> Callable[[Score], float | None]:
@@ -59,10 +62,10 @@ MEASURES: dict[str, Measure] = {
     "ar": Measure("AR", _field("ar")),
     "pck_10": Measure("PCK@0.1 torso", _field("pck_10")),
     "pck_20": Measure("PCK@0.2 torso", _field("pck_20")),
-    "mean_error": Measure("error by body height", _field("mean_error"), True, True, 4),
-    "angle_error_deg": Measure("joint angles off (°)", _field("angle_error_deg"), True, True, 1),
+    "mean_error": Measure("error by body height", _field("mean_error"), True, True, 4, np.inf),
+    "angle_error_deg": Measure("joint angles off (°)", _field("angle_error_deg"), True, True, 1, 180.0),
     "swapped": Measure("left-right swaps", _field("swapped"), True, True),
-    "people_error": Measure("people too many or few", _miscounted, True),
+    "people_error": Measure("people too many or few", _miscounted, True, greatest=np.inf),
     "detected": Measure("somebody found", _field("detected")),
     "nearest_is_right": Measure("nearest pose is right", _field("nearest_is_right")),
     "oks_found": Measure("OKS of those found", _field("oks", found_only=True), False, True),

@@ -78,3 +78,12 @@ def test_images_outside_the_mean_are_hollow(state, plan, scores, results):
     assert [len(dots.get_offsets()) for dots in axes.collections] == [4, 0, 4, 1, 4, 1, 4, 1, 4, 1]
     assert "hollow: not in every arm" in axes.get_xlabel()
     assert "hollow" not in figures.levels(results, scores).figure.axes[0].get_xlabel()
+
+
+def test_an_arm_may_be_called_anything(results):
+    drawing = figures.forest(results)
+    axes = drawing.figure.axes[0]
+    axes.set_title(r"cost $\frac$ 5$", loc="left")
+    axes.set_yticks(range(len(axes.get_yticks())), [r"a$^$"] * len(axes.get_yticks()))
+    data, _ = drawing._repr_mimebundle_()
+    assert data["image/png"][:4] == b"\x89PNG"
