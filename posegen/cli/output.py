@@ -33,7 +33,7 @@ def print_outcome(summary: RunSummary) -> None:
     if not facts["planned"]:  # refused before it began: the error has said why
         return
     say(f"\n{facts['made']} of {facts['planned']} images made, {facts['failed']} failed")
-    if facts.get("mean_oks") is not None:
+    if facts.get("mean_oks") is not None and not is_experiment(summary):
         say(f"pose accuracy  OKS {facts['mean_oks']:.2f} over {facts['measured']}, by {facts['estimator']}")
     if facts.get("not_measured"):
         say(f"not measured   {facts['not_measured']}; {command()} measure {facts['run_id']} tries again")
@@ -45,11 +45,18 @@ def print_outcome(summary: RunSummary) -> None:
     if notebooks:
         say(f"notebook       {short(notebooks[-1])}")
     say(f"images         {short(summary.folder / 'images')}")
+    if is_experiment(summary):
+        say(f"results        {short(summary.folder / 'experiment')}, arm by arm in the notebook")
     if summary.exit_code == RESUMABLE:
         say(f"go on with it  {command()} resume {facts['run_id']}")
     say(f"look closer    {command()} show {facts['run_id']}")
     for note in summary.notes():
         say(f"note           {note}")
+
+
+def is_experiment(summary: RunSummary) -> bool:
+    """Return whether a run compares arms: figures over all of its images mean nothing."""
+    return "arms" in (summary.state.spec or {})
 
 
 def command() -> str:

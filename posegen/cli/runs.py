@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posegen.cli.app import app, json_option
-from posegen.cli.output import print_facts, print_json, print_outcome, print_rows, say
+from posegen.cli.output import is_experiment, print_facts, print_json, print_outcome, print_rows, say
 
 if TYPE_CHECKING:
     from posegen.pipeline.obtain import UnknownPolicy
@@ -44,6 +44,8 @@ def show(run_id: str, task: str | None, as_json: bool) -> None:
         print_json({**summary.facts(), "images": summary.rows()})
         return
     print_facts(summary.facts(), as_json=False)
+    if is_experiment(summary):
+        say("an experiment: accuracy is over all arms here, and arm by arm in its notebook and results")
     columns = summary.columns
     rows = [{"task": row["task_id"][:12], **{name: row[name] for name in columns}} for row in summary.rows()]
     print_rows(rows, as_json=False, empty="no image tasks")
