@@ -139,9 +139,7 @@ def test_an_engine_s_settings_do_not_show_prompts(settings: Settings) -> None:
     assert mask("anything", "prompt") == brief("anything")
 
 
-def test_values_that_cannot_be_shown_break_nothing(
-    lines: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_that_cannot_be_shown_break_nothing(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Else pytest captures the lone surrogate, which its workers cannot send to one another.
     monkeypatch.setattr(logging.getLogger("posegen"), "propagate", False)
 
