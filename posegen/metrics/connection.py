@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posegen.errors import StorageError
+from posegen.metrics.experiment_views import add_experiments
 from posegen.metrics.load import Loader, create_table, encode, open_database, quoted
 from posegen.metrics.manifest import FOLDER, Manifest, read_manifest, uncovered_runs
 from posegen.metrics.queries import read_sql
@@ -35,7 +36,8 @@ def connect(root: str | Path) -> DuckDBPyConnection:
     -------
     DuckDBPyConnection
         With the views `runs`, `images`, `events`, `errors`, `credits`, `exports`, `stages`, `candidates`,
-        `attempts` and `poses` (docs/metrics.md has their columns) and the table macro
+        `attempts`, `poses`, `experiment_effects` and `experiment_scores` (docs/metrics.md has their columns)
+        and the table macro
         `runs_between(since, until, who)`. Times are TIMESTAMP in UTC. Close it, or use it in a `with`.
 
     Raises
@@ -62,6 +64,7 @@ def connect(root: str | Path) -> DuckDBPyConnection:
             _unite(connection, name, manifest.paths(root, name), refolded)
         _unite(connection, "credits", manifest.paths(root, "credits") if ledger_holds else [])
         connection.execute(read_sql("views"))
+        add_experiments(connection, root)
     except BaseException:
         connection.close()
         raise

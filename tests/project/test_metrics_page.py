@@ -5,6 +5,7 @@ import re
 import pytest
 
 from posegen.metrics import REPORTS, connect
+from posegen.metrics.experiment_views import EXPERIMENTS
 from posegen.metrics.queries import read_sql
 from posegen.metrics.rows import BESIDE, TABLES
 
@@ -20,7 +21,7 @@ def connection(tmp_path):
         yield connection
 
 
-@pytest.mark.parametrize("view", [*TABLES, *BESIDE])
+@pytest.mark.parametrize("view", [*TABLES, *BESIDE, *EXPERIMENTS])
 def test_every_column_is_listed(page, connection, view):
     (line,) = re.findall(rf"^\| `{view}` \| [^|]* \| ([^|]*) \|$", page, re.MULTILINE)
     listed = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", line))
