@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posegen.errors import ImageDataError, PictureError
-from posegen.images import MAX_BYTES, decode
+from posegen.images.codec import MAX_BYTES, MAX_PIXELS, opened, pixels_of
 
 LONGEST_SIDE_PX = 1280
 """Larger pictures are made smaller first: estimators look at 256 pixels of a person."""
 SHORTEST_SIDE_PX = 32
+MOST_PIXELS = 170_000_000
+"""Of a JPEG, which need not be unpacked whole; Pillow opens nothing above 179 million."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +71,30 @@ def read_source(picture: str | Path | bytes | NDArray[np.uint8]) -> SourcePictur
         except OSError as exc:
             raise PictureError(f"cannot be read: {exc.strerror or exc}", picture=shown) from exc
     try:
-        pixels = decode(data)
+        pixels, size = _decoded(data)
     except ImageDataError as exc:
         raise PictureError(str(exc), picture=shown) from exc
-    return _source(name, data, pixels, shown)
+    return _source(name, data, pixels, shown, size)
+
+
+def _decoded(data: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return a picture's pixels and its own width and height, upright.
+
+    A JPEG of hundreds of megapixels is unpacked at a half, a quarter or an eighth of its size.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limits follow
+        with opened(data, max_pixels=MOST_PIXELS) as image:
+            size = image.size
+            image.draft(None, (2 * LONGEST_SIDE_PX, 2 * LONGEST_SIDE_PX))
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageDataError(
+                    f"the picture has {size[0]} x {size[1]} pixels; at most {MAX_PIXELS:,} are allowed, in a "
+                    f"JPEG {MOST_PIXELS:,}"
+                )
+            pixels = pixels_of(image)
+    turned = (pixels.shape[1] > pixels.shape[0]) != (size[0] > size[1])
+    return pixels, (size[1], size[0]) if turned else size
 
 
 def _read(path: Path, shown: str) -> bytes:
@@ -84,15 +107,21 @@ def _read(path: Path, shown: str) -> bytes:
     return path.read_bytes()
 
 
-def _source(name: str, data: bytes, pixels: NDArray[np.uint8], shown: str = "the picture") -> SourcePicture:
-    height, width = pixels.shape[:2]
+def _source(
+    name: str,
+    data: bytes,
+    pixels: NDArray[np.uint8],
+    shown: str = "the picture",
+    size: tuple[int, int] | None = None,
+) -> SourcePicture:
+    width, height = size or (pixels.shape[1], pixels.shape[0])
     if min(width, height) < SHORTEST_SIDE_PX:
         problem = f"it has {width} x {height} pixels; each side must have at least {SHORTEST_SIDE_PX}"
         raise PictureError(problem, picture=shown)
     share = LONGEST_SIDE_PX / max(width, height)
     if share < 1:
-        size = max(1, round(width * share)), max(1, round(height * share))
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
+        small = max(1, round(width * share)), max(1, round(height * share))
+        pixels = np.asarray(Image.fromarray(pixels).resize(small, Image.Resampling.BICUBIC, reducing_gap=2.0))
     return SourcePicture(name, hashlib.sha256(data).hexdigest(), width, height, pixels)
 
 

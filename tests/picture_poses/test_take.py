@@ -1,14 +1,16 @@
 """From a picture to a pose: whole chain on drawn pictures, and every way in which it is refused."""
 
 import hashlib
+import io
 import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from posegen import pose_from_picture
 from posegen.errors import NobodyFoundError, ParameterError, PictureError, PoseDataError
-from posegen.images import MAX_BYTES
+from posegen.images import MAX_BYTES, encode_png
 from posegen.picture_poses import take
 from posegen.picture_poses.source import read_source
 from posegen.poses.fitting_3d import wrapped
@@ -205,3 +207,16 @@ def test_empty_words_are_refused_not_replaced():
     for words in ({"description": ""}, {"name": ""}):
         with pytest.raises(PoseDataError, match="must be a text that is not empty"):
             pose_from_picture(np.zeros((64, 64, 3), np.uint8), pose_id="x", **words)
+
+
+def test_a_photo_of_a_hundred_megapixels_is_read_small():
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (12000, 9000), (90, 120, 150)).save(buffer, "JPEG", exif=exif)
+    source = read_source(buffer.getvalue())
+    assert (source.width, source.height) == (9000, 12000)
+    assert source.pixels.shape == (1280, 960, 3)
+    assert source.scale == pytest.approx(9000 / 960)
+    with pytest.raises(PictureError, match="in a JPEG"):
+        read_source(encode_png(np.zeros((8001, 8001, 3), np.uint8)))
